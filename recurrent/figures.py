@@ -1,0 +1,70 @@
+"""One look for every figure of the book: a colour and a line style for each model."""
+
+import numpy as np
+
+# Told apart by people who see no red or no green, and by lightness in a grey print.
+COLORS = {"RNN": "#D55E00", "LSTM": "#004C8C", "GRU": "#009E73", "baseline": "#6B6B6B"}
+LINES = {"RNN": "-", "LSTM": "-", "GRU": "-.", "baseline": "--"}
+
+_STYLE = {
+    "figure.figsize": (6.4, 3.4),
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": "medium",
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "font.size": 10.5,
+    "legend.frameon": False,
+    "image.cmap": "gray_r",
+    "image.interpolation": "nearest",
+    "svg.hashsalt": "gates-and-gradients",  # the same figure gives the same file
+}
+
+
+def use_style():
+    """Set the book's style for all figures that follow; SVG in notebooks."""
+    import matplotlib as mpl  # here: it takes half a second that not every reader needs
+
+    mpl.rcParams.update(_STYLE)
+    try:
+        from IPython import get_ipython
+        from matplotlib_inline.backend_inline import set_matplotlib_formats
+    except ImportError:
+        return  # a script without IPython: the style alone
+    if get_ipython() is not None:
+        set_matplotlib_formats("svg")
+
+
+def draw_runs(ax, x, runs, model, label=None):
+    """Draw one curve a seed, thin, and their mean, thick, in the colour of `model`.
+
+    Args:
+        ax: Matplotlib axes.
+        x: positions, `(points,)`.
+        runs: values, `(seeds, points)`.
+        model: a key of `COLORS`.
+        label: legend entry of the mean; `model` by default.
+
+    Raises:
+        ValueError: unknown model, or shapes that do not match.
+    """
+    runs = np.asarray(runs, dtype=float)
+    if model not in COLORS:
+        raise ValueError(f"model is {model!r}; expected one of {sorted(COLORS)}")
+    if runs.ndim != 2 or runs.shape[1] != len(x):
+        raise ValueError(f"runs has shape {runs.shape}; expected (seeds, {len(x)})")
+    style = {"color": COLORS[model], "linestyle": LINES[model]}
+    ax.plot(x, runs.T, linewidth=0.8, alpha=0.45, **style)
+    ax.plot(x, runs.mean(axis=0), linewidth=2.4, label=label or model, **style)
+
+
+def draw_baseline(ax, value, label):
+    """Draw a horizontal dashed line at `value`: what is had without a network."""
+    ax.axhline(
+        value, color=COLORS["baseline"], linestyle="--", linewidth=1.4, label=label
+    )

@@ -1,0 +1,85 @@
+"""Seeds, intervals, and how far a nudge reaches: what makes a number a measurement."""
+
+import os
+
+import numpy as np
+
+
+def base_seed():
+    """The seed that a page counts from: `RECURRENT_SEED`, or 0 where it is not set.
+
+    Raises:
+        ValueError: the variable is set to something else than a whole number >= 0.
+    """
+    text = os.environ.get("RECURRENT_SEED", "0")
+    if not text.strip().isdecimal():
+        raise ValueError(
+            f"RECURRENT_SEED is {text!r}; expected a whole number, 0 or more"
+        )
+    return int(text)
+
+
+def mean_interval(values, level=0.95):
+    """Mean of a few runs and the half-width of its confidence interval (Student's t).
+
+    Args:
+        values: one number a seed, `(seeds,)`, at least two of them.
+        level: confidence, between 0 and 1.
+
+    Returns:
+        `(mean, half_width)`: the interval is mean - half_width to mean + half_width.
+
+    Raises:
+        ValueError: fewer than two values, values not finite, or `level` out of range.
+
+    Source: Student, "The probable error of a mean", Biometrika 6 (1908).
+    """
+    from scipy.special import stdtrit  # here: SciPy takes a while to import
+
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(
+            f"values has shape {values.shape}; expected (seeds,) with seeds >= 2"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"values holds {values}; expected finite numbers")
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; expected a number between 0 and 1")
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return values.mean(), stdtrit(len(values) - 1, (1 + level) / 2) * error
+
+
+def reach(layer, x, rng, size=0.1):
+    """How far the layer's output moves for a nudge to step t, per unit of nudge.
+
+    A finite difference along a random direction: it estimates the size of the
+    derivative of the last hidden state with respect to the input of step t.
+
+    Args:
+        layer: callable from `(batch, T, features)` to `(batch, units)`, such as a
+            Keras layer.
+        x: inputs, `(batch, T, features)`.
+        rng: `numpy.random.Generator` that draws the directions, one a sequence.
+        size: length of the nudge.
+
+    Returns:
+        `(T,)`: mean over the batch of |change of output| / |nudge|, for each step.
+
+    Raises:
+        ValueError: `x` has not three axes, or `size` is not positive.
+    """
+    x = np.asarray(x)
+    if x.ndim != 3:
+        raise ValueError(f"x has shape {x.shape}; expected (batch, T, features)")
+    if not size > 0:
+        raise ValueError(f"size is {size}; expected a positive length")
+    B, T, F = x.shape
+    nudge = rng.normal(size=(B, F))
+    nudge *= size / np.linalg.norm(nudge, axis=1, keepdims=True)
+    # T copies of the batch, copy t with row t nudged: one call instead of T.
+    nudged = np.repeat(x[None], T, axis=0)
+    nudged[np.arange(T), :, np.arange(T)] += nudge.astype(x.dtype)
+    moved = np.asarray(layer(nudged.reshape(T * B, T, F))).reshape(
+        T, B, -1
+    ) - np.asarray(layer(x))
+    return np.linalg.norm(moved, axis=2).mean(axis=1) / size
