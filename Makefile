@@ -1,0 +1,51 @@
+# Two commands do all: `make book` and `make test`. Python 3.11 and make are enough.
+
+# Any Python 3.11: `make book PYTHON=/path/to/python`
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PORT ?= 8000
+
+BIN := .venv/bin
+BUILD := $(BIN)/python book/_site/build.py
+
+.DEFAULT_GOAL := help
+.PHONY: help book test serve lab lock picture clean
+
+help:  ## say what there is to make
+	@echo "Gates & Gradients. Targets:"
+	@sed -n 's/^\([a-z]*\):.*##/  make \1\t/p' Makefile
+
+book: .venv/installed  ## execute what changed and build the site into _build/html
+	@$(BUILD)
+
+test: book  ## build the book, then run every test
+	@$(BIN)/python -m pytest
+
+serve: book  ## show the site at localhost (PORT=8000)
+	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"
+	@$(BIN)/python -m http.server $(PORT) --bind localhost --directory _build/html
+
+lab: .venv/installed  ## open the notebooks in JupyterLab
+	@$(BIN)/python -m jupyterlab book/index.ipynb
+
+lock: .venv/installed  ## write requirements.lock anew from requirements.txt
+	@$(BIN)/pip install --quiet uv==0.13.9
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --custom-compile-command "make lock" requirements.txt --output-file requirements.lock
+
+picture: book  ## photograph the site for README.md (needs Chromium)
+	@$(BIN)/python tests/browser.py .github/site.png
+
+clean:  ## remove the environment and everything built
+	rm -rf .venv _build .pytest_cache .ruff_cache recurrent.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The lock is complete, so pip has nothing to resolve: --no-deps. setuptools is in it too,
+# so the package itself builds with the pinned one.
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+	  { echo "The pins are for Python 3.11; '$(PYTHON)' is another one. Use: make PYTHON=..."; exit 1; }
+	@echo "Installing into .venv (a few minutes the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

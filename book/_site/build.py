@@ -1,0 +1,331 @@
+"""Execute the pages and build the site: what `make book` runs.
+
+Each page that is not fresh executes once, in a copy, two pages at a time, through
+nbmake. The site is built from those executed copies and takes the old site's place
+only when it is whole.
+
+    python book/_site/build.py             # execute what changed, build the site
+    python book/_site/build.py --check     # say what is out of date, do nothing
+    python book/_site/build.py --execute-only --output DIR --only 'book/4-code/*'
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+USES_PACKAGE = re.compile(r"^\s*(import|from)\s+recurrent\b", re.MULTILINE)
+
+
+def main(argv=None):
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--root", type=Path, default=Path(__file__).parents[2])
+    parser.add_argument(
+        "--output", type=Path, help="build folder (default: ROOT/_build)"
+    )
+    parser.add_argument(
+        "--only", default="book/**/*", help="pattern of pages to execute"
+    )
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--execute-only", action="store_true", help="do not build the site"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="exit 1 if anything is out of date"
+    )
+    options = parser.parse_args(argv)
+
+    book = Book(
+        options.root.resolve(), (options.output or options.root / "_build").resolve()
+    )
+    pages = book.pages(options.only)
+    if not pages:
+        parser.error(f"--only {options.only!r} matches no page of {book.root}")
+    stale = [page for page in pages if not book.is_fresh(page)]
+    if options.check:
+        for page in stale:
+            print(f"not executed: {page}")
+        if not stale and not book.site_is_fresh():
+            print("site out of date")
+            return 1
+        return 1 if stale else 0
+
+    if not execute(book, stale, options.processes):
+        return 1
+    if options.execute_only:
+        return 0
+    return 0 if build_site(book) else 1
+
+
+class Book:
+    """Where everything lies, and what depends on what."""
+
+    def __init__(self, root, output):
+        """Take the checkout and the build folder, both absolute."""
+        self.root = root
+        self.executed = output / "executed"  # pages as they came out of their run
+        self.source = output / "source"  # what jupyter-book reads
+        self.work = output / "site"  # what jupyter-book writes
+        self.html = output / "html"  # the finished site
+        self._shared = None
+
+    def pages(self, pattern="book/**/*"):
+        """Notebooks of the book, as sorted paths below the root."""
+        found = (path.relative_to(self.root) for path in self.root.glob(pattern))
+        hidden = (".", "_")
+        return sorted(
+            p
+            for p in found
+            if p.suffix == ".ipynb"
+            and not any(part.startswith(hidden) for part in p.parts)
+        )
+
+    def package_files(self):
+        """The package, whose every change makes the pages that import it run again."""
+        return sorted((self.root / "recurrent").rglob("*.py"))
+
+    def pins(self):
+        """The lock, whose change makes every page run again."""
+        return self.root / "requirements.lock"
+
+    def fingerprint(self, page):
+        """Hash of all that a run of `page` depends on, by content."""
+        text = (self.root / page).read_bytes()
+        parts = [sys.version.encode(), digest(self.pins()), text]
+        if uses_package(text):
+            parts += self.shared_inputs()
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+    def shared_inputs(self):
+        """Package, seed and data, hashed once; loading also settles any download."""
+        if self._shared is None:
+            from recurrent import load_mnist
+
+            print("Data:     ", end="")
+            (x_train, y_train), (x_test, y_test) = load_mnist()
+            data = hashlib.sha256()
+            for array in (x_train, y_train, x_test, y_test):
+                data.update(array.tobytes())
+            seed = os.environ.get("RECURRENT_SEED", "0").encode()
+            package = [digest(path) for path in self.package_files()]
+            self._shared = [*package, seed, data.digest()]
+        return self._shared
+
+    def is_fresh(self, page):
+        """Whether the executed copy of `page` came from what is there now.
+
+        By content, so that a checkout or another data set is noticed, and by time like
+        make, so that `touch` runs a page again.
+        """
+        executed = self.executed / page
+        if not executed.exists():
+            return False
+        inputs = [self.root / page, self.pins()]
+        if uses_package((self.root / page).read_bytes()):
+            inputs += self.package_files()
+        newest = max(path.stat().st_mtime for path in inputs if path.exists())
+        run = nbformat.read(executed, 4).metadata.get("run", {})
+        if newest > run.get("began", 0):
+            return False
+        return run.get("fingerprint") == self.fingerprint(page)
+
+    def site_inputs(self):
+        """Files that the site is made of besides the executed pages."""
+        files = [self.root / "_config.yml", self.root / "_toc.yml"]
+        for path in sorted((self.root / "book").rglob("*")):
+            if (
+                path.is_file()
+                and path.suffix != ".ipynb"
+                and "__pycache__" not in path.parts
+            ):
+                files.append(path)
+        return files
+
+    def site_fingerprint(self):
+        """Hash of all that the site is made of."""
+        parts = [digest(self.pins())]
+        for path in [
+            *self.site_inputs(),
+            *(self.executed / page for page in self.pages()),
+        ]:
+            parts += [str(path).encode(), digest(path)]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+    def site_is_fresh(self):
+        """Whether the site was built from what is there now."""
+        stamp, index = self.html / ".fingerprint", self.html / "index.html"
+        if not stamp.exists() or not index.exists():
+            return False
+        # A plain `jupyter-book build .` writes to the same folder, but not the stamp.
+        if index.stat().st_mtime > stamp.stat().st_mtime:
+            return False
+        return stamp.read_text() == self.site_fingerprint()
+
+
+class Progress:
+    """Pytest plugin: a line for each page that ends; keeps the copies that passed."""
+
+    def __init__(self, book, staging, fingerprints):
+        """Take the folder of the running copies and the fingerprints they get."""
+        self.book, self.staging, self.fingerprints = book, staging, fingerprints
+        self.began = time.time()
+        self.ended = 0
+        self.failures = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config):
+        """Take the place of pytest's reporter, whose options nbmake goes on reading."""
+        config.pluginmanager.unregister(name="terminalreporter")
+
+    def pytest_runtest_logreport(self, report):
+        """Called for the set-up, call and tear-down of each page, in this process."""
+        if report.when != "call" and report.passed:
+            return
+        page = Path(report.nodeid.split("::")[0])
+        self.ended += 1
+        mark = "ok" if report.passed else "FAILED"
+        count = f"[{self.ended}/{len(self.fingerprints)}]"
+        print(f"{count:>9} {page}  {report.duration:.1f} s  {mark}", flush=True)
+        if report.passed:
+            self.keep(page, report.duration)
+        else:
+            self.failures.append((page, str(report.longrepr)))
+
+    def keep(self, page, seconds):
+        """Put the executed copy where the site is built from, with what made it."""
+        notebook = nbformat.read(self.staging / page, 4)
+        notebook.metadata["run"] = {
+            "fingerprint": self.fingerprints[page],
+            "began": self.began,
+            "seconds": round(seconds, 1),
+        }
+        target = self.book.executed / page
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        nbformat.write(notebook, part)
+        part.replace(target)
+
+
+def execute(book, pages, processes):
+    """Run `pages` through nbmake, say which failed and why; whether all passed."""
+    if not pages:
+        print("Execute:  every page is fresh, nothing to run.")
+        return True
+    print(
+        f"Execute:  {len(pages)} of {len(book.pages())} pages, {processes} at a time."
+    )
+    fingerprints = {page: book.fingerprint(page) for page in pages}
+    for page in pages:
+        (book.executed / page).unlink(missing_ok=True)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    arguments = ["--nbmake", "--overwrite", "--nbmake-timeout=900", "--exitfirst"]
+    arguments += [f"--numprocesses={processes}", "--maxschedchunk=1"]
+    arguments += ["-p", "no:cacheprovider", "-c", os.devnull]
+
+    # Not below _build: nbmake passes over every path with that name in it.
+    with tempfile.TemporaryDirectory(
+        prefix="book-", ignore_cleanup_errors=True
+    ) as folder:
+        staging = Path(folder).resolve()
+        shutil.copytree(book.root / "book", staging / "book")
+        progress = Progress(book, staging, fingerprints)
+        with contextlib.chdir(staging):
+            status = pytest.main(
+                [*arguments, f"--rootdir={staging}", *map(str, pages)],
+                plugins=[progress],
+            )
+
+    for page, traceback in progress.failures:
+        if not sys.stdout.isatty():
+            traceback = ANSI.sub("", traceback)
+        print(
+            f"\n{'=' * 80}\n{page} failed:\n\n{traceback}\n\n{page} failed, see above."
+        )
+    if status != pytest.ExitCode.OK and not progress.failures:
+        print(f"\npytest ended with {status!r} before every page had run.")
+    return status == pytest.ExitCode.OK and progress.ended == len(pages)
+
+
+def build_site(book):
+    """Build the site from the executed pages and put it in place; whether it was."""
+    if book.site_is_fresh():
+        print("Site:     nothing changed.")
+        return announce(book)
+    began = time.time()
+    print("Site:     building …", flush=True)
+    shutil.rmtree(book.source, ignore_errors=True)
+    copies = {path.relative_to(book.root): path for path in book.site_inputs()}
+    copies |= {page: book.executed / page for page in book.pages()}
+    for name, path in copies.items():
+        target = book.source / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    config = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
+    config.setdefault("execute", {})["execute_notebooks"] = "off"
+    (book.source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    # From nothing each time: a warning in a page that an earlier, failed build has read
+    # would not come again.
+    shutil.rmtree(book.work, ignore_errors=True)
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(book.source)]
+    command += ["--path-output", str(book.work), "-W", "-n", "--keep-going"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    built = book.work / "_build" / "html"
+    if run.returncode != 0 or not (built / "index.html").exists():
+        print(ANSI.sub("", run.stdout + run.stderr))
+        print(f"The site was not built; {book.html} is as it was.")
+        return False
+    (built / ".fingerprint").write_text(book.site_fingerprint())
+    (built / ".nojekyll").touch()  # GitHub Pages leaves out folders named _* without it
+    replace_folder(book.html, built)
+    print(f"          built in {time.time() - began:.0f} s.")
+    return announce(book)
+
+
+def replace_folder(old, new):
+    """Put folder `new` in the place of `old`; never is a half-written one there."""
+    aside = old.with_name(old.name + ".old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if old.exists():
+        old.rename(aside)
+    old.parent.mkdir(parents=True, exist_ok=True)
+    new.rename(old)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def announce(book):
+    """Say where the site lies and how to open it."""
+    print(f"\nThe book is at {book.html / 'index.html'}")
+    print("Open that file in a browser, or run `make serve`.")
+    return True
+
+
+def uses_package(notebook):
+    """Whether a code cell of a notebook, given as bytes, imports `recurrent`."""
+    cells = json.loads(notebook)["cells"]
+    code = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return any(USES_PACKAGE.search(source) for source in code)
+
+
+def digest(path):
+    """SHA-256 of a file; of nothing where it is missing."""
+    return hashlib.sha256(path.read_bytes() if path.exists() else b"").digest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

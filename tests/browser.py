@@ -1,0 +1,98 @@
+"""Headless Chromium on the built site; as a script, it takes the README's picture."""
+
+import contextlib
+import functools
+import http.server
+import shutil
+import sys
+import threading
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+# Without these, Chromium keeps asking its maker's servers for updates and settings.
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def find_chromium():
+    """Path of the system's Chromium or Chrome, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+def launch(playwright):
+    """Start the system's Chromium."""
+    return playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def serve(folder):
+    """Serve `folder` at a free local port; yields its address."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def open_page(browser, address, path, width=1280, scheme="light"):
+    """Open a page; returns it and a list of complaints and requests to other hosts."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+    )
+    page, troubles = context.new_page(), []
+
+    def answer(route):
+        if route.request.url.startswith(address):
+            route.continue_()
+        else:
+            troubles.append(f"asks {route.request.url}")
+            route.abort()
+
+    def hear(message):
+        if message.type in ("error", "warning"):
+            troubles.append(f"console: {message.text}")
+
+    page.route("**/*", answer)
+    page.on("console", hear)
+    page.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+    page.on(
+        "response",
+        lambda r: troubles.append(f"{r.status} {r.url}") if r.status > 399 else 0,
+    )
+    page.goto(f"{address}/{path}")
+    page.wait_for_load_state("networkidle")
+    return page, troubles
+
+
+def main(target):
+    """Photograph the page that the README shows."""
+    site = Path(__file__).parents[1] / "_build" / "html"
+    with serve(site) as address, sync_playwright() as playwright:
+        browser = launch(playwright)
+        page, _ = open_page(browser, address, "book/4-code/4-train.html")
+        heading = page.get_by_role("heading", name="What more updates do")
+        heading.scroll_into_view_if_needed()
+        page.evaluate("window.scrollBy(0, 420)")
+        page.screenshot(path=target)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

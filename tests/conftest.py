@@ -1,0 +1,117 @@
+"""What the tests share: the checkout, the built site, and a browser."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from browser import find_chromium, launch, serve
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "book").rglob("*.ipynb")
+    if ".ipynb_checkpoints" not in path.parts
+)
+sys.path.append(str(ROOT / "book" / "_site"))
+
+
+def read_page(page):
+    """Cells of a page, each a dict with its source joined to one string."""
+    cells = json.loads((ROOT / page).read_text(encoding="utf-8"))["cells"]
+    return [cell | {"source": "".join(cell["source"])} for cell in cells]
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Folder of the built site; `make test` builds it before it calls pytest."""
+    html = ROOT / "_build" / "html"
+    if not (html / "index.html").exists():
+        pytest.fail("the site is not built: run `make book` first")
+    return html
+
+
+@pytest.fixture(scope="session")
+def site_pages(site):
+    """Pages of the book on the site, below its folder; not search and index pages."""
+    return sorted(
+        path.relative_to(site).as_posix() for path in site.glob("book/**/*.html")
+    )
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium; without one the test is skipped here and fails in CI."""
+    if find_chromium() is None:
+        missing = "Chromium is not installed (Debian: apt-get install chromium)"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """Address of a local server that shows the site."""
+    with serve(site) as base:
+        yield base
+
+
+@pytest.fixture
+def small_book(tmp_path):
+    """A checkout with three pages: words, plain code, and code with the package."""
+    root = tmp_path / "checkout"
+    for name in (
+        "_config.yml",
+        "requirements.lock",
+        "book/_site",
+        "book/_assets",
+        "recurrent",
+    ):
+        source, target = ROOT / name, root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(
+                source, target, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        else:
+            shutil.copy(source, target)
+    chapters = "chapters:\n- file: book/plain\n- file: book/uses\n"
+    (root / "_toc.yml").write_text(f"format: jb-book\nroot: book/index\n{chapters}")
+    note_run = "import os\nopen(os.environ['RUNS'], 'a').write('{} ')"
+    write_page(root / "book/index.ipynb", "# Words", [])
+    write_page(root / "book/plain.ipynb", "# Plain", [note_run.format("plain")])
+    write_page(
+        root / "book/uses.ipynb",
+        "# Uses",
+        [note_run.format("uses"), "import recurrent"],
+    )
+    return root
+
+
+def write_page(path, words, sources):
+    """Write a notebook of one Markdown cell and the given code cells."""
+    cells = [{"cell_type": "markdown", "id": "words", "metadata": {}, "source": words}]
+    for number, source in enumerate(sources):
+        cells.append(
+            {
+                "cell_type": "code",
+                "id": f"code-{number}",
+                "metadata": {},
+                "source": source,
+                "execution_count": None,
+                "outputs": [],
+            }
+        )
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = {
+        "cells": cells,
+        "metadata": {"kernelspec": kernel},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path.write_text(json.dumps(notebook))

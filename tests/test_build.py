@@ -1,0 +1,170 @@
+"""What `make book` promises, on a book of three small pages."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import build
+import pytest
+from conftest import write_page
+
+
+@pytest.fixture
+def make(small_book, tmp_path, monkeypatch):
+    """Run the build of the small book; returns its result and which pages ran."""
+    log = tmp_path / "runs"
+    monkeypatch.setenv("RECURRENT_MNIST", "embedded")
+
+    def run(*arguments, command=None):
+        log.write_text("")
+        script = small_book / "book/_site/build.py"
+        result = subprocess.run(
+            command or [sys.executable, str(script), *arguments],
+            env=os.environ | {"RUNS": str(log)},
+            cwd=small_book,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return result, sorted(log.read_text().split())
+
+    return run
+
+
+def test_from_nothing_to_a_fresh_site(make, small_book):
+    result, ran = make()
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert ran == ["plain", "uses"]  # each once
+    assert "[3/3]" in result.stdout and "book/plain.ipynb" in result.stdout
+    index = small_book / "_build/html/index.html"
+    assert str(index) in result.stdout and index.exists()
+
+    result, ran = make()
+    assert result.returncode == 0 and ran == []
+    assert "nothing to run" in result.stdout and "nothing changed" in result.stdout
+    assert make("--check")[0].returncode == 0
+
+    # Sources are left alone: no outputs came into them.
+    assert '"outputs": []' in (small_book / "book/plain.ipynb").read_text()
+
+
+def change_page(root):
+    write_page(
+        root / "book/plain.ipynb",
+        "# Plain, changed",
+        ["import os\nopen(os.environ['RUNS'], 'a').write('plain ')"],
+    )
+
+
+def touch_package(root):
+    (root / "recurrent/measure.py").touch()
+
+
+def change_package(root):
+    """With the old time kept, as a checkout or an unpacked archive may do."""
+    path = root / "recurrent/measure.py"
+    times = path.stat()
+    path.write_text(path.read_text() + "\n# changed\n")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def change_pins(root):
+    with (root / "requirements.lock").open("a") as lock:
+        lock.write("# changed\n")
+
+
+CHANGES = {
+    "a page touched": (lambda root: (root / "book/plain.ipynb").touch(), ["plain"]),
+    "a page edited": (change_page, ["plain"]),
+    "the package touched": (touch_package, ["uses"]),
+    "the package edited": (change_package, ["uses"]),
+    "the pins": (change_pins, ["plain", "uses"]),
+    "only the style": (
+        lambda root: (root / "book/_assets/gates.css").write_text(""),
+        [],
+    ),
+}
+
+
+def test_what_runs_again(make, small_book):
+    assert make("--execute-only")[1] == ["plain", "uses"]
+    for name, (change, expected) in CHANGES.items():
+        change(small_book)
+        result, ran = make("--execute-only")
+        assert result.returncode == 0, result.stdout
+        assert ran == expected, name
+    assert make("--execute-only")[1] == []
+
+
+def test_another_data_set_or_seed_runs_what_uses_them(make, monkeypatch, tmp_path):
+    from test_data import write_npz
+
+    assert make("--execute-only")[1] == ["plain", "uses"]
+    monkeypatch.setenv("RECURRENT_SEED", "1")
+    assert make("--execute-only")[1] == ["uses"]
+    monkeypatch.setenv("RECURRENT_MNIST", str(write_npz(tmp_path / "other.npz")))
+    assert make("--execute-only")[1] == ["uses"]
+    assert make("--execute-only")[1] == []
+
+
+def test_a_broken_cell_stops_the_build_and_keeps_the_site(make, small_book):
+    assert make()[0].returncode == 0
+    index = small_book / "_build/html/book/plain.html"
+    before = index.read_bytes()
+    write_page(small_book / "book/plain.ipynb", "# Broken", ["x = 0", "1 / x"])
+    result, _ = make()
+    assert result.returncode != 0
+    assert "book/plain.ipynb failed" in result.stdout
+    assert "ZeroDivisionError" in result.stdout and "1 / x" in result.stdout
+    assert index.read_bytes() == before
+    assert make("--check")[0].returncode == 1
+
+    # Not remembered as done: the next run meets the same error, and only that page's.
+    result, ran = make()
+    assert result.returncode != 0 and "uses" not in ran
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("# Plain\n\n[nowhere](missing.ipynb)", "missing.ipynb"),
+        ("# Plain\n\n![](missing.png)", "missing.png"),
+    ],
+)
+def test_a_warning_stops_the_site(make, small_book, words, says):
+    assert make()[0].returncode == 0
+    page = small_book / "_build/html/book/plain.html"
+    before = page.read_bytes()
+    write_page(small_book / "book/plain.ipynb", words, ["1 + 1"])
+    for _ in range(2):  # and again: nothing is hidden by what the failed build has read
+        result, _ = make()
+        assert result.returncode != 0 and says in result.stdout
+        assert page.read_bytes() == before
+
+
+def test_plain_jupyter_book_build(make, small_book):
+    """What people try first works too, and executes by itself."""
+    program = Path(sys.executable).parent / "jupyter-book"
+    result, ran = make(command=[str(program), "build", "."])
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert ran == ["plain", "uses"]
+    assert (small_book / "_build/html/book/plain.html").exists()
+
+
+def test_only_that_matches_nothing_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        build.main(["--check", "--only", "book/9*"])
+    assert "matches no page" in capsys.readouterr().err
+
+
+def test_which_pages_use_the_package():
+    def notebook(source, kind="code"):
+        import json
+
+        return json.dumps({"cells": [{"cell_type": kind, "source": source}]}).encode()
+
+    assert build.uses_package(notebook(["x = 1\n", "from recurrent import load_mnist"]))
+    assert build.uses_package(notebook("    import recurrent.data"))
+    assert not build.uses_package(notebook("recurrent_kernel = 1"))
+    assert not build.uses_package(notebook("import recurrent", kind="markdown"))

@@ -1,0 +1,162 @@
+"""Every notebook: clean, in the contents, executed, with exercises that work."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+
+import nbformat
+import pytest
+import yaml
+from conftest import PAGES, ROOT, read_page
+
+TEACHING = [page for page in PAGES if not page.endswith("index.ipynb")]
+
+
+def code_cells(page):
+    return [cell for cell in read_page(page) if cell["cell_type"] == "code"]
+
+
+def prose(page):
+    return [
+        cell["source"] for cell in read_page(page) if cell["cell_type"] == "markdown"
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_outputs_in_git(page):
+    for cell in code_cells(page):
+        assert cell["outputs"] == [] and cell["execution_count"] is None
+    notebook = nbformat.read(ROOT / page, 4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "widgets" not in notebook.metadata
+
+
+def test_contents_and_pages_agree():
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+
+    def files(entry):
+        yield entry.get("root") or entry.get("file")
+        for child in entry.get("chapters", []) + entry.get("sections", []):
+            yield from files(child)
+
+    listed = [f"{name}.ipynb" for name in files(contents)]
+    assert sorted(listed) == PAGES
+    assert len(set(listed)) == len(listed)
+
+
+def test_every_page_has_run():
+    """nbmake runs them for `make book`; this says whether what it left is of today."""
+    command = [sys.executable, "book/_site/build.py", "--check"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_run_left_no_error(page):
+    executed = nbformat.read(ROOT / "_build" / "executed" / page, 4)
+    assert executed.metadata.run["seconds"] < 120
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            assert cell.execution_count is not None
+            assert not [o for o in cell.outputs if o.output_type == "error"]
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_shape_of_a_page(page):
+    text = "\n".join(prose(page))
+    assert re.search(r"\A# .+\n\n\*\*.+\?\*\*$", prose(page)[0], re.MULTILINE), (
+        "no question"
+    )
+    for row in ("You will", "You need", "Takes"):
+        assert f"| **{row}** |" in prose(page)[0]
+    assert "## What we measured" in text
+    assert len(re.findall(r"^### Exercise \d\.\d\.\d: ", text, re.MULTILINE)) >= 3
+    sources = [cell["source"] for cell in code_cells(page)]
+    assert any("base_seed()" in source for source in sources), "no RECURRENT_SEED"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_plain_markdown_only(page):
+    """What Jupyter, GitHub and Colab would show raw is not used."""
+    for text in prose(page):
+        outside = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+        assert not re.search(r"^(```|:::)\{", text, re.MULTILINE)
+        assert not re.search(r"\{(numref|glue|ref|eq|doc|cite)[\w:]*\}", outside)
+        assert not re.search(r"</?[a-z]+[^>]*>", outside), "raw HTML"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_measured_number_in_prose(page):
+    """Percentages and decimals are printed by cells; formulas hold arithmetic."""
+    for text in prose(page):
+        words = re.sub(
+            r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\[[^\]]*\]\([^)]*\)",
+            "",
+            text,
+            flags=re.DOTALL,
+        )
+        found = [
+            n for n in re.findall(r"\d+(?:\.\d+)? ?%|\b0\.\d+", words) if n != "95 %"
+        ]
+        assert not found, found
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_cells_are_short(page):
+    lengths = [len(cell["source"].splitlines()) for cell in code_cells(page)]
+    assert max(lengths) <= 22, "split the longest cell"
+    assert statistics.median(lengths) <= 11
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_figures_have_alternative_text(page):
+    for cell in code_cells(page):
+        if "plt.show()" in cell["source"]:
+            alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt) > 40, f"no alternative text for:\n{cell['source']}"
+
+
+def exercises(page):
+    """The answer, solution and check cells of each exercise of a page, in order."""
+    found = []
+    for cell in read_page(page):
+        source = cell["source"]
+        if cell["cell_type"] == "markdown" and re.search(
+            r"^### Exercise", source, re.MULTILINE
+        ):
+            found.append([])
+        elif cell["cell_type"] == "code" and found:
+            found[-1].append(cell)
+    return found
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_solutions_are_folded_and_leave_answers_alone(page):
+    assert len(exercises(page)) >= 3
+    for answer, solution, check in exercises(page):
+        empty = re.findall(r"^(\w+) = \.\.\.", answer["source"], re.MULTILINE)
+        assert empty, "nothing to answer"
+        assert solution["source"].startswith("# Solution")
+        assert "hide-cell" in solution["metadata"]["tags"]  # folds on the site
+        assert solution["metadata"]["jupyter"]["source_hidden"]  # and in JupyterLab
+        for name in empty:
+            assert f"if {name} is ...:" in solution["source"], f"overwrites {name}"
+            assert f"{name} is not ..." in check["source"], f"does not check {name}"
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_checks_fail_on_an_empty_answer(page):
+    """Each check cell, run with an empty answer and nothing else there, refuses."""
+    for answer, _, check in exercises(page):
+        names = re.findall(r"^(\w+) = \.\.\.", answer["source"], re.MULTILINE)
+        guard = ast.parse(check["source"]).body[0]
+        assert isinstance(guard, ast.Assert), (
+            "the check does not begin with an assertion"
+        )
+        for name in names:
+            others = {other: 1 for other in names if other != name}
+            with pytest.raises(AssertionError, match="empty"):
+                exec(check["source"], others | {name: ...})
