@@ -18,7 +18,7 @@ book: .venv/installed  ## execute what changed and build the site into _build/ht
 	@$(BUILD)
 
 test: book  ## build the book, then run every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2
 
 serve: book  ## show the site at localhost (PORT=8000)
 	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"

@@ -3,11 +3,17 @@
 import numpy as np
 
 # Told apart by people who see no red or no green, and by lightness in a grey print.
-COLORS = {"RNN": "#D55E00", "LSTM": "#004C8C", "GRU": "#009E73", "baseline": "#6B6B6B"}
-LINES = {"RNN": "-", "LSTM": "-", "GRU": "-.", "baseline": "--"}
+COLORS = {
+    "RNN": "#D55E00",
+    "LSTM": "#004C8C",
+    "GRU": "#009E73",
+    "linear": "#7A4FA3",
+    "baseline": "#6B6B6B",
+}
+LINES = {"RNN": "-", "LSTM": "-", "GRU": "-.", "linear": "-", "baseline": "--"}
 
 _STYLE = {
-    "figure.figsize": (6.4, 3.4),
+    "figure.figsize": (5.4, 3.2),  # small, so that labels stay readable on a phone
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
     "axes.spines.top": False,
@@ -27,7 +33,11 @@ _STYLE = {
 
 
 def use_style():
-    """Set the book's style for all figures that follow; SVG in notebooks."""
+    """Set the book's style for all figures that follow.
+
+    In notebooks each figure is kept twice: as SVG, which the site shows, and as PNG,
+    which JupyterLab shows where it does not trust a notebook's SVG.
+    """
     import matplotlib as mpl  # here: it takes half a second that not every reader needs
 
     mpl.rcParams.update(_STYLE)
@@ -37,7 +47,7 @@ def use_style():
     except ImportError:
         return  # a script without IPython: the style alone
     if get_ipython() is not None:
-        set_matplotlib_formats("svg")
+        set_matplotlib_formats("svg", "png")
 
 
 def draw_runs(ax, x, runs, model, label=None):

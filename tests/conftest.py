@@ -97,16 +97,14 @@ def write_page(path, words, sources):
     """Write a notebook of one Markdown cell and the given code cells."""
     cells = [{"cell_type": "markdown", "id": "words", "metadata": {}, "source": words}]
     for number, source in enumerate(sources):
-        cells.append(
-            {
-                "cell_type": "code",
-                "id": f"code-{number}",
-                "metadata": {},
-                "source": source,
-                "execution_count": None,
-                "outputs": [],
-            }
-        )
+        cells.append({
+            "cell_type": "code",
+            "id": f"code-{number}",
+            "metadata": {},
+            "source": source,
+            "execution_count": None,
+            "outputs": [],
+        })
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = {
         "cells": cells,

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import build
+import checkout
 import pytest
 from conftest import write_page
 
@@ -152,6 +153,13 @@ def test_plain_jupyter_book_build(make, small_book):
     assert (small_book / "_build/html/book/plain.html").exists()
 
 
+def test_data_that_is_refused_stops_before_any_page(make, monkeypatch, tmp_path):
+    monkeypatch.setenv("RECURRENT_MNIST", str(tmp_path / "nowhere.npz"))
+    result, ran = make()
+    assert result.returncode != 0 and ran == []
+    assert "nowhere.npz" in result.stderr and "Traceback" not in result.stderr
+
+
 def test_only_that_matches_nothing_is_refused(capsys):
     with pytest.raises(SystemExit):
         build.main(["--check", "--only", "book/9*"])
@@ -164,7 +172,9 @@ def test_which_pages_use_the_package():
 
         return json.dumps({"cells": [{"cell_type": kind, "source": source}]}).encode()
 
-    assert build.uses_package(notebook(["x = 1\n", "from recurrent import load_mnist"]))
-    assert build.uses_package(notebook("    import recurrent.data"))
-    assert not build.uses_package(notebook("recurrent_kernel = 1"))
-    assert not build.uses_package(notebook("import recurrent", kind="markdown"))
+    assert checkout.uses_package(
+        notebook(["x = 1\n", "from recurrent import load_mnist"])
+    )
+    assert checkout.uses_package(notebook("    import recurrent.data"))
+    assert not checkout.uses_package(notebook("recurrent_kernel = 1"))
+    assert not checkout.uses_package(notebook("import recurrent", kind="markdown"))

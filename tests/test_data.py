@@ -86,6 +86,7 @@ def test_falls_back_within_five_seconds_when_nobody_answers():
 def test_name_look_up_that_hangs_is_not_waited_for(monkeypatch):
     def hang(*arguments, **options):
         time.sleep(30)
+        raise OSError("no such name, after half a minute")
 
     monkeypatch.setattr(data.urllib.request, "urlopen", hang)
     began = time.monotonic()
@@ -160,6 +161,11 @@ def objects(path):
     write_npz(path, x_train=np.array([None, {}], dtype=object))
 
 
+def single_array(path):
+    with path.open("wb") as file:
+        np.save(file, arrays()["x_train"])
+
+
 DAMAGE = {
     "missing": (lambda path: None, "no such file"),
     "empty file": (lambda path: path.touch(), "not an .npz archive"),
@@ -167,10 +173,7 @@ DAMAGE = {
     "cut short": (cut_short, "cut short"),
     "corrupt": (corrupt, "damaged"),
     "objects": (objects, "damaged"),
-    "single array": (
-        lambda p: np.save(p.open("wb"), arrays()["x_train"]),
-        "not an .npz",
-    ),
+    "single array": (single_array, "not an .npz"),
     "no labels": (lambda p: write_npz(p, y_test=None), "'y_test'"),
     "flat images": (
         lambda p: write_npz(p, x_train=np.zeros((12, 784), "uint8")),

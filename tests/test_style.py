@@ -48,7 +48,7 @@ def test_package_admits_the_pins():
 def test_readme_names_only_what_there_is():
     readme = (ROOT / "README.md").read_text()
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"`?make ([a-z]+)", readme)):
+    for target in set(re.findall(r"(?:`|^    )make ([a-z]+)", readme, re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
     for path in re.findall(
         r"\]\(([^)#:]+)\)|`((?:book|recurrent|tests|\.ci)/[\w./-]*)`", readme

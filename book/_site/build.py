@@ -11,8 +11,6 @@ only when it is whole.
 
 import argparse
 import contextlib
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -25,10 +23,12 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from checkout import Book
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
+# Said, not enforced: a busy machine or all 70,000 digits take longer.
+PAGE_SECONDS = 120
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-USES_PACKAGE = re.compile(r"^\s*(import|from)\s+recurrent\b", re.MULTILINE)
 
 
 def main(argv=None):
@@ -56,7 +56,11 @@ def main(argv=None):
     pages = book.pages(options.only)
     if not pages:
         parser.error(f"--only {options.only!r} matches no page of {book.root}")
-    stale = [page for page in pages if not book.is_fresh(page)]
+    try:
+        stale = [page for page in pages if not book.is_fresh(page)]
+        fingerprints = {page: book.fingerprint(page) for page in stale}
+    except ValueError as error:  # RECURRENT_MNIST names a file that is not MNIST
+        parser.error(str(error))
     if options.check:
         for page in stale:
             print(f"not executed: {page}")
@@ -65,116 +69,11 @@ def main(argv=None):
             return 1
         return 1 if stale else 0
 
-    if not execute(book, stale, options.processes):
+    if not execute(book, fingerprints, options.processes):
         return 1
     if options.execute_only:
         return 0
     return 0 if build_site(book) else 1
-
-
-class Book:
-    """Where everything lies, and what depends on what."""
-
-    def __init__(self, root, output):
-        """Take the checkout and the build folder, both absolute."""
-        self.root = root
-        self.executed = output / "executed"  # pages as they came out of their run
-        self.source = output / "source"  # what jupyter-book reads
-        self.work = output / "site"  # what jupyter-book writes
-        self.html = output / "html"  # the finished site
-        self._shared = None
-
-    def pages(self, pattern="book/**/*"):
-        """Notebooks of the book, as sorted paths below the root."""
-        found = (path.relative_to(self.root) for path in self.root.glob(pattern))
-        hidden = (".", "_")
-        return sorted(
-            p
-            for p in found
-            if p.suffix == ".ipynb"
-            and not any(part.startswith(hidden) for part in p.parts)
-        )
-
-    def package_files(self):
-        """The package, whose every change makes the pages that import it run again."""
-        return sorted((self.root / "recurrent").rglob("*.py"))
-
-    def pins(self):
-        """The lock, whose change makes every page run again."""
-        return self.root / "requirements.lock"
-
-    def fingerprint(self, page):
-        """Hash of all that a run of `page` depends on, by content."""
-        text = (self.root / page).read_bytes()
-        parts = [sys.version.encode(), digest(self.pins()), text]
-        if uses_package(text):
-            parts += self.shared_inputs()
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-    def shared_inputs(self):
-        """Package, seed and data, hashed once; loading also settles any download."""
-        if self._shared is None:
-            from recurrent import load_mnist
-
-            print("Data:     ", end="")
-            (x_train, y_train), (x_test, y_test) = load_mnist()
-            data = hashlib.sha256()
-            for array in (x_train, y_train, x_test, y_test):
-                data.update(array.tobytes())
-            seed = os.environ.get("RECURRENT_SEED", "0").encode()
-            package = [digest(path) for path in self.package_files()]
-            self._shared = [*package, seed, data.digest()]
-        return self._shared
-
-    def is_fresh(self, page):
-        """Whether the executed copy of `page` came from what is there now.
-
-        By content, so that a checkout or another data set is noticed, and by time like
-        make, so that `touch` runs a page again.
-        """
-        executed = self.executed / page
-        if not executed.exists():
-            return False
-        inputs = [self.root / page, self.pins()]
-        if uses_package((self.root / page).read_bytes()):
-            inputs += self.package_files()
-        newest = max(path.stat().st_mtime for path in inputs if path.exists())
-        run = nbformat.read(executed, 4).metadata.get("run", {})
-        if newest > run.get("began", 0):
-            return False
-        return run.get("fingerprint") == self.fingerprint(page)
-
-    def site_inputs(self):
-        """Files that the site is made of besides the executed pages."""
-        files = [self.root / "_config.yml", self.root / "_toc.yml"]
-        for path in sorted((self.root / "book").rglob("*")):
-            if (
-                path.is_file()
-                and path.suffix != ".ipynb"
-                and "__pycache__" not in path.parts
-            ):
-                files.append(path)
-        return files
-
-    def site_fingerprint(self):
-        """Hash of all that the site is made of."""
-        parts = [digest(self.pins())]
-        for path in [
-            *self.site_inputs(),
-            *(self.executed / page for page in self.pages()),
-        ]:
-            parts += [str(path).encode(), digest(path)]
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-    def site_is_fresh(self):
-        """Whether the site was built from what is there now."""
-        stamp, index = self.html / ".fingerprint", self.html / "index.html"
-        if not stamp.exists() or not index.exists():
-            return False
-        # A plain `jupyter-book build .` writes to the same folder, but not the stamp.
-        if index.stat().st_mtime > stamp.stat().st_mtime:
-            return False
-        return stamp.read_text() == self.site_fingerprint()
 
 
 class Progress:
@@ -199,6 +98,8 @@ class Progress:
         page = Path(report.nodeid.split("::")[0])
         self.ended += 1
         mark = "ok" if report.passed else "FAILED"
+        if report.duration > PAGE_SECONDS:
+            mark += f" (more than the {PAGE_SECONDS} s a page should take)"
         count = f"[{self.ended}/{len(self.fingerprints)}]"
         print(f"{count:>9} {page}  {report.duration:.1f} s  {mark}", flush=True)
         if report.passed:
@@ -221,15 +122,15 @@ class Progress:
         part.replace(target)
 
 
-def execute(book, pages, processes):
-    """Run `pages` through nbmake, say which failed and why; whether all passed."""
+def execute(book, fingerprints, processes):
+    """Run pages through nbmake, say which failed and why; whether all passed."""
+    pages = list(fingerprints)
     if not pages:
         print("Execute:  every page is fresh, nothing to run.")
         return True
     print(
         f"Execute:  {len(pages)} of {len(book.pages())} pages, {processes} at a time."
     )
-    fingerprints = {page: book.fingerprint(page) for page in pages}
     for page in pages:
         (book.executed / page).unlink(missing_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -313,18 +214,6 @@ def announce(book):
     print(f"\nThe book is at {book.html / 'index.html'}")
     print("Open that file in a browser, or run `make serve`.")
     return True
-
-
-def uses_package(notebook):
-    """Whether a code cell of a notebook, given as bytes, imports `recurrent`."""
-    cells = json.loads(notebook)["cells"]
-    code = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    return any(USES_PACKAGE.search(source) for source in code)
-
-
-def digest(path):
-    """SHA-256 of a file; of nothing where it is missing."""
-    return hashlib.sha256(path.read_bytes() if path.exists() else b"").digest()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 * Small repairs to the theme's pages, for readers with a screen reader or a console.
 """
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -82,6 +83,9 @@ def repair_page(app, exception):
             link = summary.find_parent("li").find("a")
             summary["aria-label"] = f"Pages of {link.get_text(' ', strip=True)}"
         for table in soup.select("table"):
+            if table.thead and not table.thead.get_text(strip=True):
+                table.thead.extract()  # Markdown has no table without a head
+                table["class"] = [*table.get("class", []), "headless"]
             # Wide tables scroll by themselves at 390 px instead of widening the page.
             if "table-scroll" not in (table.parent.get("class") or []):
                 table.wrap(
@@ -89,7 +93,20 @@ def repair_page(app, exception):
                         "div", attrs={"class": "table-scroll", "tabindex": "0"}
                     )
                 )
+        takes = soup.find("strong", string="Takes")
+        if takes and (seconds := run_seconds(app, page)):
+            cell = takes.find_parent("td").find_next_sibling("td")
+            (cell.p or cell).append(f", {seconds:.0f} seconds to run")
         page.write_text(str(soup), encoding="utf-8")
+
+
+def run_seconds(app, page):
+    """Seconds that the notebook of a built page took to execute; None if not known."""
+    name = page.relative_to(app.outdir).with_suffix(".ipynb")
+    notebook = Path(app.srcdir, name)
+    if not notebook.exists():
+        return None
+    return json.loads(notebook.read_bytes())["metadata"].get("run", {}).get("seconds")
 
 
 def setup(app):

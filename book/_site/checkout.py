@@ -1,0 +1,128 @@
+"""Where everything of the book lies, and what depends on what."""
+
+import hashlib
+import json
+import os
+import re
+import sys
+
+import nbformat
+
+USES_PACKAGE = re.compile(r"^\s*(import|from)\s+recurrent\b", re.MULTILINE)
+
+
+class Book:
+    """A checkout and its build folder."""
+
+    def __init__(self, root, output):
+        """Take the checkout and the build folder, both absolute."""
+        self.root = root
+        self.executed = output / "executed"  # pages as they came out of their run
+        self.source = output / "source"  # what jupyter-book reads
+        self.work = output / "site"  # what jupyter-book writes
+        self.html = output / "html"  # the finished site
+        self._shared = None
+
+    def pages(self, pattern="book/**/*"):
+        """Notebooks of the book, as sorted paths below the root."""
+        found = (path.relative_to(self.root) for path in self.root.glob(pattern))
+        hidden = (".", "_")
+        return sorted(
+            p
+            for p in found
+            if p.suffix == ".ipynb"
+            and not any(part.startswith(hidden) for part in p.parts)
+        )
+
+    def package_files(self):
+        """The package, whose every change makes the pages that import it run again."""
+        return sorted((self.root / "recurrent").rglob("*.py"))
+
+    def pins(self):
+        """The lock, whose change makes every page run again."""
+        return self.root / "requirements.lock"
+
+    def fingerprint(self, page):
+        """Hash of all that a run of `page` depends on, by content."""
+        text = (self.root / page).read_bytes()
+        parts = [sys.version.encode(), digest(self.pins()), text]
+        if uses_package(text):
+            parts += self.shared_inputs()
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+    def shared_inputs(self):
+        """Package, seed and data, hashed once; loading also settles any download."""
+        if self._shared is None:
+            from recurrent import load_mnist
+
+            print("Data:     ", end="")
+            (x_train, y_train), (x_test, y_test) = load_mnist()
+            data = hashlib.sha256()
+            for array in (x_train, y_train, x_test, y_test):
+                data.update(array.tobytes())
+            seed = os.environ.get("RECURRENT_SEED", "0").encode()
+            package = [digest(path) for path in self.package_files()]
+            self._shared = [*package, seed, data.digest()]
+        return self._shared
+
+    def is_fresh(self, page):
+        """Whether the executed copy of `page` came from what is there now.
+
+        By content, so that a checkout or another data set is noticed, and by time like
+        make, so that `touch` runs a page again.
+        """
+        executed = self.executed / page
+        if not executed.exists():
+            return False
+        inputs = [self.root / page, self.pins()]
+        if uses_package((self.root / page).read_bytes()):
+            inputs += self.package_files()
+        newest = max(path.stat().st_mtime for path in inputs if path.exists())
+        run = nbformat.read(executed, 4).metadata.get("run", {})
+        if newest > run.get("began", 0):
+            return False
+        return run.get("fingerprint") == self.fingerprint(page)
+
+    def site_inputs(self):
+        """Files that the site is made of besides the executed pages."""
+        files = [self.root / "_config.yml", self.root / "_toc.yml"]
+        for path in sorted((self.root / "book").rglob("*")):
+            if (
+                path.is_file()
+                and path.suffix != ".ipynb"
+                and "__pycache__" not in path.parts
+            ):
+                files.append(path)
+        return files
+
+    def site_fingerprint(self):
+        """Hash of all that the site is made of."""
+        parts = [digest(self.pins())]
+        for path in [
+            *self.site_inputs(),
+            *(self.executed / page for page in self.pages()),
+        ]:
+            parts += [str(path).encode(), digest(path)]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+    def site_is_fresh(self):
+        """Whether the site was built from what is there now."""
+        stamp, index = self.html / ".fingerprint", self.html / "index.html"
+        if not stamp.exists() or not index.exists():
+            return False
+        # A plain `jupyter-book build .` writes to the same folder, but not the stamp.
+        if index.stat().st_mtime > stamp.stat().st_mtime:
+            return False
+        return stamp.read_text() == self.site_fingerprint()
+
+
+def uses_package(notebook):
+    """Whether a code cell of a notebook, given as bytes, imports `recurrent`."""
+    cells = json.loads(notebook)["cells"]
+    code = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return any(USES_PACKAGE.search(source) for source in code)
+
+
+def digest(path):
+    """SHA-256 of a file; of nothing where it is missing."""
+    return hashlib.sha256(path.read_bytes() if path.exists() else b"").digest()
