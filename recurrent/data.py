@@ -1,5 +1,6 @@
 """MNIST that is always there: the full set, or 5,000 of its digits offline."""
 
+import http.client
 import os
 import socket
 import threading
@@ -96,7 +97,8 @@ def read_npz(path):
     def refuse(problem):
         return ValueError(f"MNIST file {str(path)!r}: {problem}")
 
-    if not Path(path).is_file():
+    path = Path(path).expanduser()
+    if not path.is_file():
         raise refuse("there is no such file; expected an .npz in Keras's MNIST layout")
     if not zipfile.is_zipfile(path):
         raise refuse(
@@ -176,7 +178,7 @@ def _reachable(url, seconds):
             request = urllib.request.Request(url, method="HEAD")
             with urllib.request.urlopen(request, timeout=seconds):
                 answered.set()
-        except (OSError, ValueError):
+        except (OSError, ValueError, http.client.HTTPException):
             pass  # refused, timed out, no such name: out of reach, whatever the reason
         finally:
             done.set()

@@ -85,11 +85,8 @@ def small_book(tmp_path):
     note_run = "import os\nopen(os.environ['RUNS'], 'a').write('{} ')"
     write_page(root / "book/index.ipynb", "# Words", [])
     write_page(root / "book/plain.ipynb", "# Plain", [note_run.format("plain")])
-    write_page(
-        root / "book/uses.ipynb",
-        "# Uses",
-        [note_run.format("uses"), "import recurrent"],
-    )
+    uses = [note_run.format("uses"), "import recurrent\nrecurrent.load_mnist()"]
+    write_page(root / "book/uses.ipynb", "# Uses", uses)
     return root
 
 

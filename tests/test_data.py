@@ -1,5 +1,6 @@
 """The loader's promises: the right source, said aloud, and no silent replacement."""
 
+import http.client
 import os
 import socket
 import subprocess
@@ -125,6 +126,15 @@ def test_keras_s_cache_comes_before_the_network(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "_reachable", lambda *a: pytest.fail("asked the network"))
     assert load_mnist().source == "keras"
     assert load_mnist("embedded").source == "embedded"
+
+
+def test_answer_that_is_not_http_is_no_traceback(monkeypatch, capfd):
+    def babble(*arguments, **options):
+        raise http.client.BadStatusLine("SSH-2.0")
+
+    monkeypatch.setattr(data.urllib.request, "urlopen", babble)
+    assert load_mnist().source == "embedded"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_damaged_cache_is_not_fatal(tmp_path):

@@ -56,6 +56,9 @@ def main(argv=None):
     pages = book.pages(options.only)
     if not pages:
         parser.error(f"--only {options.only!r} matches no page of {book.root}")
+    named = os.environ.get("RECURRENT_MNIST")
+    if named and named != "embedded":  # the pages run elsewhere: no relative path
+        os.environ["RECURRENT_MNIST"] = str(Path(named).expanduser().absolute())
     try:
         stale = [page for page in pages if not book.is_fresh(page)]
         fingerprints = {page: book.fingerprint(page) for page in stale}
