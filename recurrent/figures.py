@@ -25,7 +25,8 @@ _STYLE = {
     "grid.color": "#E4E4E4",
     "grid.linewidth": 0.6,
     "font.size": 10.5,
-    "legend.frameon": False,
+    "legend.edgecolor": "none",
+    "legend.framealpha": 1,  # words stay readable where a line passes behind them
     "image.cmap": "gray_r",
     "image.interpolation": "nearest",
     "svg.hashsalt": "gates-and-gradients",  # the same figure gives the same file

@@ -167,15 +167,22 @@ def test_only_that_matches_nothing_is_refused(capsys):
     assert "matches no page" in capsys.readouterr().err
 
 
-def test_which_pages_use_the_package():
-    def notebook(source, kind="code"):
-        import json
+@pytest.mark.parametrize(
+    ("source", "uses"),
+    [
+        ("x = 1\nfrom recurrent import load_mnist", True),
+        ("if x:\n    import recurrent.data", True),
+        ("recurrent_kernel = 1", False),
+        ("# import recurrent", False),
+    ],
+)
+def test_which_pages_use_the_package(tmp_path, source, uses):
+    write_page(tmp_path / "page.ipynb", "import recurrent", [source])
+    assert checkout.Book(tmp_path, tmp_path).uses_package("page.ipynb") is uses
 
-        return json.dumps({"cells": [{"cell_type": kind, "source": source}]}).encode()
 
-    assert checkout.uses_package(
-        notebook(["x = 1\n", "from recurrent import load_mnist"])
-    )
-    assert checkout.uses_package(notebook("    import recurrent.data"))
-    assert not checkout.uses_package(notebook("recurrent_kernel = 1"))
-    assert not checkout.uses_package(notebook("import recurrent", kind="markdown"))
+def test_a_page_that_is_no_notebook_is_named(make, small_book):
+    (small_book / "book/plain.ipynb").write_text('{"cells": [')
+    result, ran = make()
+    assert result.returncode != 0 and ran == []
+    assert "book/plain.ipynb is not a notebook" in result.stderr

@@ -62,7 +62,7 @@ def main(argv=None):
     try:
         stale = [page for page in pages if not book.is_fresh(page)]
         fingerprints = {page: book.fingerprint(page) for page in stale}
-    except ValueError as error:  # RECURRENT_MNIST names a file that is not MNIST
+    except ValueError as error:  # a file that is not MNIST, or not a notebook
         parser.error(str(error))
     if options.check:
         for page in stale:

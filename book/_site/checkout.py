@@ -46,7 +46,7 @@ class Book:
         """Hash of all that a run of `page` depends on, by content."""
         text = (self.root / page).read_bytes()
         parts = [sys.version.encode(), digest(self.pins()), text]
-        if uses_package(text):
+        if self.uses_package(page):
             parts += self.shared_inputs()
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
@@ -75,13 +75,22 @@ class Book:
         if not executed.exists():
             return False
         inputs = [self.root / page, self.pins()]
-        if uses_package((self.root / page).read_bytes()):
+        if self.uses_package(page):
             inputs += self.package_files()
         newest = max(path.stat().st_mtime for path in inputs if path.exists())
         run = nbformat.read(executed, 4).metadata.get("run", {})
         if newest > run.get("began", 0):
             return False
         return run.get("fingerprint") == self.fingerprint(page)
+
+    def uses_package(self, page):
+        """Whether a code cell of `page` imports `recurrent`."""
+        try:
+            cells = json.loads((self.root / page).read_bytes())["cells"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{page} is not a notebook ({error!r})") from error
+        code = (cell["source"] for cell in cells if cell["cell_type"] == "code")
+        return any(USES_PACKAGE.search("".join(source)) for source in code)
 
     def site_inputs(self):
         """Files that the site is made of besides the executed pages."""
@@ -114,13 +123,6 @@ class Book:
         if index.stat().st_mtime > stamp.stat().st_mtime:
             return False
         return stamp.read_text() == self.site_fingerprint()
-
-
-def uses_package(notebook):
-    """Whether a code cell of a notebook, given as bytes, imports `recurrent`."""
-    cells = json.loads(notebook)["cells"]
-    code = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
-    return any(USES_PACKAGE.search(source) for source in code)
 
 
 def digest(path):
