@@ -36,7 +36,7 @@ picture: book  ## photograph the site for README.md (needs Chromium)
 	@$(BIN)/python tests/browser.py .github/site.png
 
 clean:  ## remove the environment and everything built
-	rm -rf .venv _build .pytest_cache .ruff_cache recurrent.egg-info
+	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis recurrent.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The lock is complete, so pip has nothing to resolve: --no-deps. setuptools is in it too,
