@@ -35,14 +35,6 @@ def site():
 
 
 @pytest.fixture(scope="session")
-def site_pages(site):
-    """Pages of the book on the site, below its folder; not search and index pages."""
-    return sorted(
-        path.relative_to(site).as_posix() for path in site.glob("book/**/*.html")
-    )
-
-
-@pytest.fixture(scope="session")
 def browser():
     """Headless Chromium; without one the test is skipped here and fails in CI."""
     if find_chromium() is None:
