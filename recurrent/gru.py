@@ -1,0 +1,103 @@
+"""The gated recurrent unit, in the two forms that are both called GRU."""
+
+import numpy as np
+
+from recurrent.layout import accumulate, all_rows, join_blocks
+from recurrent.lstm import sigmoid
+from recurrent.recurrence import Recurrent
+
+
+class GRU(Recurrent):
+    """The GRU, as `keras.layers.GRU` has it; `reset_after` chooses the form.
+
+        z_t = σ(x_t W_z + h_{t−1} U_z + b_z)               update gate
+        r_t = σ(x_t W_r + h_{t−1} U_r + b_r)               reset gate
+        g_t = tanh(x_t W_g + r_t ⊙ (h_{t−1} U_g + b'_g) + b_g)   candidate, reset_after
+        g_t = tanh(x_t W_g + (r_t ⊙ h_{t−1}) U_g + b_g)          candidate, original
+        h_t = z_t ⊙ h_{t−1} + (1 − z_t) ⊙ g_t              hidden state
+
+    With `reset_after` (Keras's default; it suits cuDNN) the product with U_g comes
+    before the reset gate and has a bias of its own.
+
+    Weights, blocks in the order z, r, h: kernel W `(F, 3H)`, recurrent_kernel U `(H,
+    3H)`, bias `(3H,)`, or `(2, 3H)` with `reset_after`: for the inputs, for the
+    recurrence.
+
+    Arguments: `reset_after`, and those of `Recurrent`.
+
+    Sources: Cho et al., "Learning phrase representations using RNN encoder-decoder",
+    EMNLP 2014, arXiv:1406.1078 (its version 1 has `reset_after`, version 3 the original
+    form). Cho's z is Keras's z: it keeps the old state.
+    """
+
+    block_names = ("z", "r", "g")
+
+    def __init__(self, units, features=None, *, reset_after=True, **options):
+        self.reset_after = bool(reset_after)
+        super().__init__(units, features, **options)
+
+    def _specification(self):
+        weights = super()._specification()
+        if self.reset_after:
+            (width,), draw = weights["bias"]
+            weights["bias"] = ((2, width), draw)
+        return weights
+
+    def _kernel_and_bias(self):
+        if not self.reset_after:
+            return super()._kernel_and_bias()
+        bias = self.weights["bias"][..., :1, :]
+        return np.concatenate([self.weights["kernel"], bias], axis=-2)
+
+    def _from_state(self, h):
+        """h_{t−1} U + b' for all blocks (`reset_after`): `(3, …, batch, units)`."""
+        bias = self._blocks(self.weights["bias"])[..., 1:, :]
+        return self._drop(h) @ self._U + bias
+
+    def _step(self, z, h):
+        update, r, g = z
+        if self.reset_after:
+            from_state = self._from_state(h)
+            z[:2] += from_state[:2]
+            sigmoid(z[:2])
+            g += r * from_state[2]
+        else:
+            z[:2] += self._drop(h) @ self._U[:2]
+            sigmoid(z[:2])
+            g += (r * self._drop(h)) @ self._U[2]
+        np.tanh(g, out=g)
+        return (update * h + (1 - update) * g,)
+
+    def _step_back(self, z, before, after, dz, dh):
+        update, r, g = z
+        (h,) = before
+        U_T = self._U.swapaxes(-1, -2)
+        dg = dz[2] = dh * (1 - update) * (1 - g**2)
+        dz[0] = dh * (h - g) * update * (1 - update)
+        if self.reset_after:
+            # Not kept from the forward pass: one product is cheaper than the memory.
+            dz[1] = dg * self._from_state(h)[2] * r * (1 - r)
+            through = dz[:2] @ U_T[:2]
+            dh_before = through.sum(0) + (dg * r) @ U_T[2]
+        else:
+            d_reset = dg @ U_T[2]  # for r ⊙ h_{t−1}
+            dz[1] = d_reset * self._drop(h) * r * (1 - r)
+            through = dz[:2] @ U_T[:2]
+            dh_before = through.sum(0) + d_reset * r
+        return (dh * update + self._drop(dh_before),)
+
+    def _weight_gradients(self, x, z, states, dz):
+        gradients = super()._weight_gradients(x, z, states, dz)
+        r, h = z[:, 1], self._drop(states[0][:-1])
+        if not self.reset_after:
+            gradients["recurrent_kernel"][..., 2 * self.units :] = accumulate(
+                r * h, dz[:, 2]
+            )
+            return gradients
+        d_from_state = dz.copy(order="K")
+        d_from_state[:, 2] *= r
+        bias = join_blocks(all_rows(d_from_state).sum(-2, keepdims=True))
+        return gradients | {
+            "recurrent_kernel": join_blocks(accumulate(h, d_from_state)),
+            "bias": np.concatenate([gradients["bias"][..., None, :], bias], axis=-2),
+        }
