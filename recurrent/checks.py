@@ -11,7 +11,7 @@ def check_array(name, value, shape, dtype):
         value: anything that NumPy can read as numbers.
         shape: one entry an axis: a number that must hold, or a word for a free length
             of at least 1. A leading `...` stands for any axes in front.
-        dtype: what to convert to.
+        dtype: what to convert to; None to keep what came.
 
     Returns:
         `value` as an array; the same memory where nothing had to be converted.
@@ -39,7 +39,8 @@ def check_array(name, value, shape, dtype):
         raise ValueError(
             f"{name} has shape {array.shape}; expected {_words(shape)}, no axis empty"
         )
-    array = array.astype(dtype, copy=False)
+    if dtype is not None:
+        array = array.astype(dtype, copy=False)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; expected finite numbers")
     return array

@@ -31,9 +31,8 @@ def softmax_cross_entropy(logits, labels, *, stacked=False):
     labels = check_labels("labels", labels, classes)
     labels = _one_for_each("labels", labels, logits.shape[:-1], stacked)
     log_p = log_softmax(logits)
-    axes, n = _examples(labels.shape, stacked)
     label = labels[..., None]
-    loss = -np.take_along_axis(log_p, label, -1)[..., 0].mean(axis=axes)
+    loss, n = _mean(-np.take_along_axis(log_p, label, -1), stacked)
     dlogits = np.exp(log_p)
     at_label = np.take_along_axis(dlogits, label, -1)
     np.put_along_axis(dlogits, label, at_label - 1, -1)
@@ -45,7 +44,7 @@ def mean_squared_error(predictions, targets, *, stacked=False):
 
     Args:
         predictions: `(…, outputs)`.
-        targets: the same shape, or without the last axis where there is one output.
+        targets: the same shape; for a stack, one set for all networks will do.
         stacked: whether the first axis holds networks, each with a loss of its own.
 
     Returns:
@@ -54,13 +53,11 @@ def mean_squared_error(predictions, targets, *, stacked=False):
     Raises:
         ValueError: another shape, NaN, or not numbers.
     """
-    shape = predictions.shape
     targets = check_array("targets", targets, (...,), predictions.dtype)
-    if shape[-1] == 1 and targets.ndim and targets.shape[-1] != 1:
-        targets = targets[..., None]
-    error = predictions - _one_for_each("targets", targets, shape, stacked)
-    axes, n = _examples(shape, stacked)
-    return (error**2).mean(axis=axes), error * error.dtype.type(2 / n)
+    targets = _one_for_each("targets", targets, predictions.shape, stacked)
+    error = predictions - targets
+    loss, n = _mean(error**2, stacked)
+    return loss, error * error.dtype.type(2 / n)
 
 
 def check_labels(name, labels, classes):
@@ -87,7 +84,8 @@ def _one_for_each(name, values, shape, stacked):
     raise ValueError(f"{name} has shape {values.shape}; expected {shape}")
 
 
-def _examples(shape, stacked):
-    """The axes that a mean runs over, and how many entries lie in them."""
-    axes = tuple(range(int(stacked), len(shape)))
-    return axes, np.prod([shape[k] for k in axes])
+def _mean(values, stacked):
+    """Mean over all axes, or all but the first, and of how many values."""
+    # One row a network: the sum then runs in the same order as for a single one.
+    rows = values.reshape(*values.shape[: bool(stacked)], -1)
+    return rows.mean(axis=-1), rows.shape[-1]

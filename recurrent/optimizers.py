@@ -22,10 +22,10 @@ def clip_by_global_norm(gradients, max_norm, *, stacked=False):
     Source: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural
     networks", ICML 2013, arXiv:1211.5063.
     """
-    squares = [
-        (g**2).sum(axis=tuple(range(stacked, g.ndim))) for g in gradients.values()
-    ]
-    norm = np.sqrt(np.sum(squares, axis=0))
+    networks = next(iter(gradients.values())).shape[:stacked]
+    # One row a network: the sum then runs in the same order as for a single one.
+    rows = [g.reshape(*networks, -1) for g in gradients.values()]
+    norm = np.sqrt(sum((row**2).sum(axis=-1) for row in rows))
     factor = max_norm / np.maximum(norm, max_norm)
 
     def fit(g):

@@ -89,16 +89,15 @@ class Recurrent(Layer):
         Args:
             x: `(batch, time, features)`; a stack of networks also takes an x for each,
                 `(networks, batch, time, features)`.
-            initial_state: one `(batch, units)` for each of `state_names`; zeros if
-            None.
+            initial_state: one `(batch, units)` for each of `state_names`; None: zeros.
             return_sequences: the hidden state of every step, or of the last one only.
             training: whether recurrent dropout is on.
 
         Returns:
             `(h, state)`: h is `(batch, time, units)`, or `(batch, units)` without
-            `return_sequences`; `state` is a tuple of the final states, `(h,)` or `(h,
-            c)`, each `(batch, units)`. A stack has its axis in front. All are read-only
-            views of what `backward` will need.
+            `return_sequences`; `state` is the tuple of the final states, one or two
+            (h, and c), each `(batch, units)`. A stack has its axis in front. All are
+            read-only views of what `backward` will need.
 
         Raises:
             ValueError: a shape that does not fit, NaN, or not numbers.
@@ -146,8 +145,7 @@ class Recurrent(Layer):
 
         Args:
             dout: ∂L/∂h, in the shape of the output; None where L does not see it.
-            dstate: ∂L/∂(final states), a tuple as `forward` returned it; None for
-            zeros.
+            dstate: ∂L/∂(final states), a tuple as `forward` returned; None: zeros.
             truncate: cut the gradient at every so many steps (truncated backpropagation
                 through time); None to let it flow through the whole sequence.
             input_gradient: whether to compute ∂L/∂x; a first layer can do without.

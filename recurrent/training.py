@@ -85,7 +85,7 @@ class Training:
                     values |= {f"val_{name}": value for name, value in on.items()}
                 history.add(epoch, values)
                 line = "  ".join(f"{k} {np.mean(v):.4f}" for k, v in values.items())
-                bar.set_postfix_str(line)
+                bar.set_postfix_str(line, refresh=False)
                 if verbose == 2:
                     print(f"Epoch {epoch + 1}/{epochs}  {line}")
         return history
