@@ -8,7 +8,7 @@ BIN := .venv/bin
 BUILD := $(BIN)/python book/_site/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve lab lock picture clean
+.PHONY: help book test bench serve lab lock picture clean
 
 help:  ## say what there is to make
 	@echo "Gates & Gradients. Targets:"
@@ -19,6 +19,9 @@ book: .venv/installed  ## execute what changed and build the site into _build/ht
 
 test: book  ## build the book, then run every test
 	@$(BIN)/python -m pytest -n 2
+
+bench: .venv/installed  ## time the package against Keras and the bare products (10 min)
+	@$(BIN)/python tests/bench.py
 
 serve: book  ## show the site at localhost (PORT=8000)
 	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"

@@ -53,10 +53,13 @@ class LSTM(Recurrent):
         (_, c_before), (_, c) = before, after
         tanh_c = np.tanh(c)
         dc = dc + dh * o * (1 - tanh_c**2)
-        dz[0] = dc * g * i * (1 - i)
-        dz[1] = dc * c_before * f * (1 - f)
-        dz[2] = dc * i * (1 - g**2)
-        dz[3] = dh * tanh_c * o * (1 - o)
+        np.subtract(1, z, out=dz)
+        dz *= z  # σ' = σ (1 − σ), for i, f and o
+        dz[2] = 1 - g**2  # tanh' = 1 − tanh²
+        dz[0] *= dc * g
+        dz[1] *= dc * c_before
+        dz[2] *= dc * i
+        dz[3] *= dh * tanh_c
         dh = (dz @ self._U.swapaxes(-1, -2)).sum(0)
         return self._drop(dh), dc * f
 

@@ -220,10 +220,17 @@ def test_named_file_with_a_fault_is_refused(kind, tmp_path, monkeypatch):
 
 def test_the_package_is_light():
     """Importing it must not start TensorFlow or load figures that nobody asked for."""
-    code = "import sys, recurrent; print(*sys.modules)"
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    code = (
+        "import sys, time; start = time.perf_counter(); import recurrent; "
+        "print(time.perf_counter() - start, *sys.modules)"
     )
+    seconds = []
+    for _ in range(3):  # the best of three: the machine may be busy
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        taken, *modules = run.stdout.split()
+        seconds.append(float(taken))
     heavy = {
         "tensorflow",
         "keras",
@@ -233,4 +240,5 @@ def test_the_package_is_light():
         "pandas",
         "mlxtend",
     }
-    assert not heavy & set(run.stdout.split())
+    assert not heavy & set(modules)
+    assert min(seconds) < 0.5

@@ -1,6 +1,8 @@
 """Fitting: equal to Keras's, to itself in a stack, and to itself after a pause."""
 
 import os
+import re
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -246,3 +248,12 @@ def test_a_long_fit_shows_a_bar(capfd, monkeypatch):
     x, y = digits_like(20)
     SequenceClassifier(RNN(2), 3).fit(x, y, epochs=2, batch_size=10)
     assert "4/4" in capfd.readouterr().err
+
+
+def test_the_example_in_the_readme_runs(capsys):
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    exec(example, {})
+    out = capsys.readouterr().out
+    assert "WRONG" not in out
+    assert "recurrent_kernel" in out
