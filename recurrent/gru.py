@@ -10,18 +10,18 @@ from recurrent.recurrence import Recurrent
 class GRU(Recurrent):
     """The GRU, as `keras.layers.GRU` has it; `reset_after` chooses the form.
 
-        z_t = σ(x_t W_z + h_{t−1} U_z + b_z)               update gate
-        r_t = σ(x_t W_r + h_{t−1} U_r + b_r)               reset gate
-        g_t = tanh(x_t W_g + r_t ⊙ (h_{t−1} U_g + b'_g) + b_g)   candidate, reset_after
-        g_t = tanh(x_t W_g + (r_t ⊙ h_{t−1}) U_g + b_g)          candidate, original
-        h_t = z_t ⊙ h_{t−1} + (1 − z_t) ⊙ g_t              hidden state
+        z_t = σ(x_t W_xz + h_{t−1} W_hz + b_z)                    update gate
+        r_t = σ(x_t W_xr + h_{t−1} W_hr + b_r)                    reset gate
+        g_t = tanh(x_t W_xg + r_t ⊙ (h_{t−1} W_hg + b'_g) + b_g)  candidate, or
+        g_t = tanh(x_t W_xg + (r_t ⊙ h_{t−1}) W_hg + b_g)         in the original
+        h_t = z_t ⊙ h_{t−1} + (1 − z_t) ⊙ g_t                     hidden state
 
-    With `reset_after` (Keras's default; it suits cuDNN) the product with U_g comes
+    With `reset_after` (Keras's default; it suits cuDNN) the product with W_hg comes
     before the reset gate and has a bias of its own.
 
-    Weights, blocks in the order z, r, h: kernel W `(F, 3H)`, recurrent_kernel U `(H,
-    3H)`, bias `(3H,)`, or `(2, 3H)` with `reset_after`: for the inputs, for the
-    recurrence.
+    Weights, blocks in the order z, r, g (Keras writes h for g): kernel W_x `(F, 3H)`,
+    recurrent_kernel W_h `(H, 3H)`, bias `(3H,)`, or `(2, 3H)` with `reset_after`: one
+    for the inputs, one for the recurrence.
 
     Arguments: `reset_after`, and those of `Recurrent`.
 
@@ -50,51 +50,51 @@ class GRU(Recurrent):
         return np.concatenate([self.weights["kernel"], bias], axis=-2)
 
     def _from_state(self, h):
-        """h_{t−1} U + b' for all blocks (`reset_after`): `(3, …, batch, units)`."""
+        """h_{t−1} W_h + b' for all blocks (`reset_after`): `(3, …, batch, units)`."""
         bias = self._blocks(self.weights["bias"])[..., 1:, :]
-        return self._drop(h) @ self._U + bias
+        return self._drop(h) @ self._W_h + bias
 
-    def _step(self, z, h):
-        update, r, g = z
+    def _step(self, a, h):
+        update, r, g = a
         if self.reset_after:
             from_state = self._from_state(h)
-            z[:2] += from_state[:2]
-            sigmoid(z[:2])
+            a[:2] += from_state[:2]
+            sigmoid(a[:2])
             g += r * from_state[2]
         else:
-            z[:2] += self._drop(h) @ self._U[:2]
-            sigmoid(z[:2])
-            g += (r * self._drop(h)) @ self._U[2]
+            a[:2] += self._drop(h) @ self._W_h[:2]
+            sigmoid(a[:2])
+            g += (r * self._drop(h)) @ self._W_h[2]
         np.tanh(g, out=g)
         return (update * h + (1 - update) * g,)
 
-    def _step_back(self, z, before, after, dz, dh):
-        update, r, g = z
+    def _step_back(self, a, before, after, da, dh):
+        update, r, g = a
         (h,) = before
-        U_T = self._U.swapaxes(-1, -2)
-        dg = dz[2] = dh * (1 - update) * (1 - g**2)
-        dz[0] = dh * (h - g) * update * (1 - update)
+        W_T = self._W_h.swapaxes(-1, -2)
+        dg = da[2] = dh * (1 - update) * (1 - g**2)
+        da[0] = dh * (h - g) * update * (1 - update)
         if self.reset_after:
             # Not kept from the forward pass: one product is cheaper than the memory.
-            dz[1] = dg * self._from_state(h)[2] * r * (1 - r)
-            through = dz[:2] @ U_T[:2]
-            dh_before = through.sum(0) + (dg * r) @ U_T[2]
+            da[1] = dg * self._from_state(h)[2] * r * (1 - r)
+            through = da[:2] @ W_T[:2]
+            dh_before = through.sum(0) + (dg * r) @ W_T[2]
         else:
-            d_reset = dg @ U_T[2]  # for r ⊙ h_{t−1}
-            dz[1] = d_reset * self._drop(h) * r * (1 - r)
-            through = dz[:2] @ U_T[:2]
+            d_reset = dg @ W_T[2]  # for r ⊙ h_{t−1}
+            da[1] = d_reset * self._drop(h) * r * (1 - r)
+            through = da[:2] @ W_T[:2]
             dh_before = through.sum(0) + d_reset * r
         return (dh * update + self._drop(dh_before),)
 
-    def _weight_gradients(self, x, z, states, dz):
-        gradients = super()._weight_gradients(x, z, states, dz)
-        r, h = z[:, 1], self._drop(states[0][:-1])
+    def _weight_gradients(self, x, a, states, da):
+        gradients = super()._weight_gradients(x, a, states, da)
+        r, h = a[:, 1], self._drop(states[0][:-1])
         if not self.reset_after:
             gradients["recurrent_kernel"][..., 2 * self.units :] = accumulate(
-                r * h, dz[:, 2]
+                r * h, da[:, 2]
             )
             return gradients
-        d_from_state = dz.copy(order="K")
+        d_from_state = da.copy(order="K")
         d_from_state[:, 2] *= r
         bias = join_blocks(all_rows(d_from_state).sum(-2, keepdims=True))
         return gradients | {

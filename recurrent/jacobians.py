@@ -52,10 +52,10 @@ def jacobians(layer, x, initial_state=None):
     h = np.stack([d[0] for d in _by_unit(layer, 0)], axis=-2)
     if not isinstance(layer, LSTM):
         return Jacobians(h)
-    _, z, (_, c) = layer._last_run()
+    _, a, (_, c) = layer._last_run()
     by_h, by_c = (np.stack(d, axis=-2) for d in zip(*_by_unit(layer, 1), strict=True))
-    by_c[1:] += by_h[1:] * layer._h_by_c(z, c[1:])[:, :, None, :]
-    f = z[::-1, layer.block_names.index("f")]
+    by_c[1:] += by_h[1:] * layer._h_by_c(a, c[1:])[:, :, None, :]
+    f = a[::-1, layer.block_names.index("f")]
     direct = np.ones_like(c)
     direct[:-1] = np.cumprod(f, axis=0)[::-1]
     return Jacobians(h, by_c, direct)

@@ -1,7 +1,7 @@
 """Where the numbers lie: time and the blocks of a kernel as axes of their own.
 
 Keras writes the kernels of all gates side by side, `(features, blocks · units)`. Split
-into `(blocks, features, units)`, without a copy, `z = x @ W` comes out as `(blocks,
+into `(blocks, features, units)`, without a copy, `a = x @ W` comes out as `(blocks,
 batch, units)`: each gate in one piece of memory, which NumPy reads about twice as fast
 as columns.
 
@@ -56,13 +56,13 @@ def all_rows(x):
 
 def project(x, W):
     """x_t W for all steps in one product: `(time, …, batch, n)` @ `(…, n, m)`."""
-    z = all_rows(x) @ W
-    return np.moveaxis(z.reshape(*z.shape[:-2], len(x), -1, z.shape[-1]), -3, 0)
+    a = all_rows(x) @ W
+    return np.moveaxis(a.reshape(*a.shape[:-2], len(x), -1, a.shape[-1]), -3, 0)
 
 
-def accumulate(x, dz):
-    """Σ_t x_tᵀ dz_t, the gradient of W in z_t = x_t W: `(…, n, m)`."""
-    return all_rows(x).swapaxes(-1, -2) @ all_rows(dz)
+def accumulate(x, da):
+    """Σ_t x_tᵀ da_t, the gradient of W in a_t = x_t W: `(…, n, m)`."""
+    return all_rows(x).swapaxes(-1, -2) @ all_rows(da)
 
 
 def read_only(x):

@@ -2,8 +2,8 @@
 
 A cell (`rnn.py`, `lstm.py`, `gru.py`, `peephole.py`) is two functions: `_step` makes
 the state of step t from the one before, `_step_back` brings gradients from step t to t
-− 1. Here is what stands around them. Inside, time comes first, so that `z[t]` is one
-step, and each block of the kernel lies in one piece, so that `i, f, g, o = z[t]`: see
+− 1. Here is what stands around them. Inside, time comes first, so that `a[t]` is one
+step, and each block of the kernel lies in one piece, so that `i, f, g, o = a[t]`: see
 `layout.py`.
 """
 
@@ -69,7 +69,7 @@ class Recurrent(Layer):
             initializer("recurrent_initializer", recurrent_initializer),
             initializer("bias_initializer", bias_initializer),
         )
-        self._run = None  # of the last forward: x, z, states
+        self._run = None  # of the last forward: x, a, states
         self._mask = None
         if features is not None:
             self.build(features)
@@ -104,7 +104,7 @@ class Recurrent(Layer):
         """
         x = time_first(self.check_input(x), ones=True)
         T, B = len(x), x.shape[-2]
-        z = project(x, self._blocks(self._kernel_and_bias()))  # z_t = x_t W + b
+        a = project(x, self._blocks(self._kernel_and_bias()))  # x_t W_x + b
         states = [
             empty_steps(T + 1, self._shape(B), self.dtype) for _ in self.state_names
         ]
@@ -113,13 +113,13 @@ class Recurrent(Layer):
             s[0] = s_0
         self._mask = self._draw_mask(B) if training else None
 
-        self._U = self._blocks(self.weights["recurrent_kernel"])
+        self._W_h = self._blocks(self.weights["recurrent_kernel"])
         for t in range(T):
-            after = self._step(z[t], *(s[t] for s in states))
+            after = self._step(a[t], *(s[t] for s in states))
             for s, s_t in zip(states, after, strict=True):
                 s[t + 1] = s_t
 
-        self._run = x, z, states
+        self._run = x, a, states
         self._output_shape = self._shape(B, T) if return_sequences else self._shape(B)
         h = states[0]
         out = batch_first(h[1:]) if return_sequences else h[T]
@@ -135,8 +135,8 @@ class Recurrent(Layer):
         Raises:
             ValueError: nothing has run yet.
         """
-        _, z, states = self._last_run()
-        made = {name: z[:, k] for k, name in enumerate(self.block_names)}
+        _, a, states = self._last_run()
+        made = {name: a[:, k] for k, name in enumerate(self.block_names)}
         made |= {k: s[1:] for k, s in zip(self.state_names, states, strict=True)}
         return {name: read_only(batch_first(a)) for name, a in made.items()}
 
@@ -157,65 +157,65 @@ class Recurrent(Layer):
         Raises:
             ValueError: nothing has run yet, or a shape that does not fit.
         """
-        x, z, states = self._last_run()
-        dz, carried = self._through_time(dout, dstate, truncate)
-        gradients = self._weight_gradients(x, z, states, dz)
+        x, a, states = self._last_run()
+        da, carried = self._through_time(dout, dstate, truncate)
+        gradients = self._weight_gradients(x, a, states, da)
         dx = None
         if input_gradient:
-            W = self._blocks(self.weights["kernel"])
-            dx = batch_first(project(dz, W.swapaxes(-1, -2)).sum(1))
+            W_x = self._blocks(self.weights["kernel"])
+            dx = batch_first(project(da, W_x.swapaxes(-1, -2)).sum(1))
         return dx, carried[0], gradients
 
     def _through_time(self, dout, dstate, truncate=None):
-        """dz of all steps, and `carried`: ∂L/∂(states after t steps) for t = 0 … T.
+        """da of all steps, and `carried`: ∂L/∂(states after t steps) for t = 0 … T.
 
         `carried[t]` is what comes by way of the steps after t; what L sees of h_t
         itself is added when step t is passed.
         """
-        _, z, states = self._last_run()
-        T, B = len(z), z.shape[-2]
+        _, a, states = self._last_run()
+        T, B = len(a), a.shape[-2]
         if truncate is not None:
             check_whole("truncate", truncate, 1)
         carried = [None] * T + [self._check_states("dstate", dstate, B)]
         if dout is not None:
             dout = check_array("dout", dout, self._output_shape, self.dtype)
-            if dout.ndim == z.ndim - 2:  # the last step's only
+            if dout.ndim == a.ndim - 2:  # the last step's only
                 dh, *rest = carried[T]
                 carried[T] = (dh + dout, *rest)
                 dout = None
             else:
                 dout = np.moveaxis(dout, -2, 0)
-        dz = empty_steps(T, z.shape[1:], self.dtype)
+        da = empty_steps(T, a.shape[1:], self.dtype)
 
         for t in reversed(range(T)):
             dh, *dc = carried[t + 1]
             if dout is not None:
                 dh = dh + dout[t]
             before, after = [s[t] for s in states], [s[t + 1] for s in states]
-            carried[t] = self._step_back(z[t], before, after, dz[t], dh, *dc)
+            carried[t] = self._step_back(a[t], before, after, da[t], dh, *dc)
             if truncate and t and t % truncate == 0:
                 carried[t] = tuple(np.zeros_like(d) for d in carried[t])
-        return dz, carried
+        return da, carried
 
-    def _step(self, z, *before):
-        """The states after a step; `z`, x_t W + b, becomes the activations."""
+    def _step(self, a, *before):
+        """The states after a step; `a`, x_t W_x + b, becomes the activations."""
         raise NotImplementedError
 
-    def _step_back(self, z, before, after, dz, *dafter):
-        """Fill `dz` and return the gradients for the states before the step."""
+    def _step_back(self, a, before, after, da, *dafter):
+        """Fill `da` and return the gradients for the states before the step."""
         raise NotImplementedError
 
     def _kernel_and_bias(self):
         bias = self.weights["bias"][..., None, :]
         return np.concatenate([self.weights["kernel"], bias], axis=-2)
 
-    def _weight_gradients(self, x, z, states, dz):
+    def _weight_gradients(self, x, a, states, da):
         """All steps share the weights, so the steps' gradients add up."""
-        of_inputs = join_blocks(accumulate(x, dz))
+        of_inputs = join_blocks(accumulate(x, da))
         h_before = self._drop(states[0][:-1])
         return {
             "kernel": of_inputs[..., :-1, :],
-            "recurrent_kernel": join_blocks(accumulate(h_before, dz)),
+            "recurrent_kernel": join_blocks(accumulate(h_before, da)),
             "bias": of_inputs[..., -1, :],
         }
 

@@ -6,9 +6,9 @@ from recurrent.recurrence import Recurrent
 
 
 class RNN(Recurrent):
-    """h_t = tanh(x_t W + h_{t−1} U + b), the layer that Keras calls `SimpleRNN`.
+    """h_t = tanh(x_t W_xh + h_{t−1} W_hh + b_h), which Keras calls `SimpleRNN`.
 
-    Weights: kernel W `(F, H)`, recurrent_kernel U `(H, H)`, bias b `(H,)`.
+    Weights: kernel W_xh `(F, H)`, recurrent_kernel W_hh `(H, H)`, bias b_h `(H,)`.
 
     Arguments: those of `Recurrent`.
 
@@ -18,12 +18,12 @@ class RNN(Recurrent):
     block_names = ("h",)
     state_names = ("h",)
 
-    def _step(self, z, h):
-        z += self._drop(h) @ self._U  # (1, batch, units): one block only
-        np.tanh(z, out=z)
-        return z
+    def _step(self, a, h):
+        a += self._drop(h) @ self._W_h  # (1, batch, units): one block only
+        np.tanh(a, out=a)
+        return a
 
-    def _step_back(self, z, before, after, dz, dh):
+    def _step_back(self, a, before, after, da, dh):
         (h,) = after
-        dz[0] = dh * (1 - h**2)
-        return (self._drop(dz[0] @ self._U[0].swapaxes(-1, -2)),)
+        da[0] = dh * (1 - h**2)
+        return (self._drop(da[0] @ self._W_h[0].swapaxes(-1, -2)),)
