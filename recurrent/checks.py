@@ -40,7 +40,8 @@ def check_array(name, value, shape, dtype):
             f"{name} has shape {array.shape}; expected {_words(shape)}, no axis empty"
         )
     if dtype is not None:
-        array = array.astype(dtype, copy=False)
+        with np.errstate(over="ignore"):  # what is too large is found below
+            array = array.astype(dtype, copy=False)
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds NaN or infinity; expected finite numbers")
     return array
@@ -48,7 +49,27 @@ def check_array(name, value, shape, dtype):
 
 def _words(shape):
     """`(batch, time, 28)` for `("batch", "time", 28)`."""
-    return f"({', '.join('...' if s is ... else str(s) for s in shape)})"
+    words = ", ".join("..." if s is ... else str(s) for s in shape)
+    return f"({words},)" if len(shape) == 1 else f"({words})"
+
+
+def count_axes(value):
+    """Number of axes of `value`; 0 for what is ragged, and so no array."""
+    try:
+        return np.ndim(value)
+    except ValueError:
+        return 0
+
+
+def check_tuple(name, value, names):
+    """`value` as a tuple with an entry for each of `names`, or a `ValueError`."""
+    if not isinstance(value, (tuple, list)) or len(value) != len(names):
+        length = len(value) if hasattr(value, "__len__") else 1
+        raise ValueError(
+            f"{name} is {type(value).__name__} of length {length}; expected a tuple of "
+            f"{len(names)}: ({', '.join(names)})"
+        )
+    return tuple(value)
 
 
 def check_whole(name, value, at_least):
@@ -65,7 +86,7 @@ def check_whole(name, value, at_least):
 def check_between(name, value, low, high):
     """`value` as a float in [low, high), or a `ValueError`."""
     try:
-        number = float(value)
+        number = np.nan if isinstance(value, str) else float(value)
     except (TypeError, ValueError):
         number = np.nan
     if not low <= number < high:
@@ -73,9 +94,17 @@ def check_between(name, value, low, high):
     return number
 
 
+def check_positive(name, value):
+    """`value` as a float above 0, or a `ValueError`."""
+    number = check_between(name, value, 0, np.inf)
+    if number == 0:
+        raise ValueError(f"{name} is {value!r}; expected a number above 0")
+    return number
+
+
 def check_choice(name, value, choices):
     """`value`, or a `ValueError` that lists the `choices`."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         expected = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"{name} is {value!r}; expected one of {expected}")
     return value
@@ -83,10 +112,7 @@ def check_choice(name, value, choices):
 
 def check_dtype(dtype):
     """`dtype` as float32 or float64, or a `ValueError`."""
-    try:
-        dtype = np.dtype(dtype)
-    except TypeError:
-        dtype = None
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {dtype}; expected 'float32' or 'float64'")
-    return dtype
+    for allowed in (np.dtype("float32"), np.dtype("float64")):
+        if isinstance(dtype, (str, type, np.dtype)) and dtype == allowed:
+            return allowed
+    raise ValueError(f"dtype is {dtype}; expected 'float32' or 'float64'")

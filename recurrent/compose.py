@@ -4,8 +4,9 @@ import copy
 
 import numpy as np
 
-from recurrent.checks import check_array
+from recurrent.checks import check_array, check_tuple
 from recurrent.layer import Layer
+from recurrent.layout import read_only
 
 
 class Composite(Layer):
@@ -16,6 +17,11 @@ class Composite(Layer):
     """
 
     def __init__(self, parts, seed):
+        for name, part in parts.items():
+            if not isinstance(part, Layer):
+                raise ValueError(f"layer {name} is {part!r}; expected a layer")
+        if len({id(part) for part in parts.values()}) < len(parts):
+            raise ValueError("the same layer stands twice; expected a layer for each")
         super().__init__(seed, next(iter(parts.values())).dtype)
         self.parts = parts
         for name, part in parts.items():
@@ -63,6 +69,11 @@ class Composite(Layer):
     def _features_after(self, part, features):
         return features
 
+    def _forget(self):
+        super()._forget()
+        for part in self.parts.values():
+            part._forget()
+
     def _cast(self, dtype):
         super()._cast(dtype)
         for part in self.parts.values():
@@ -72,14 +83,7 @@ class Composite(Layer):
         """One tuple of states for each part, from one for all; None stays None."""
         if states is None:
             return [None] * len(self.parts)
-        if not isinstance(states, (tuple, list)) or len(states) != len(
-            self.state_names
-        ):
-            raise ValueError(
-                f"{name} has length {np.size(states)}; expected a tuple of "
-                f"{len(self.state_names)}: ({', '.join(self.state_names)})"
-            )
-        states = iter(states)
+        states = iter(check_tuple(name, states, self.state_names))
         return [
             tuple(next(states) for _ in part.state_names)
             for part in self.parts.values()
@@ -176,9 +180,9 @@ class Bidirectional(Composite):
     """
 
     def __init__(self, layer, backward_layer=None, *, seed=0):
-        if backward_layer is None:
+        if backward_layer is None and isinstance(layer, Layer):
             backward_layer = copy.deepcopy(layer)
-            backward_layer.features = None  # to be drawn anew
+            backward_layer._forget()
         super().__init__({"forward": layer, "backward": backward_layer}, seed)
 
     @property
@@ -195,8 +199,8 @@ class Bidirectional(Composite):
         out_b, after_b = self.parts["backward"].forward(x[..., ::-1, :], state_b, **how)
         self._sequences = return_sequences
         out = np.concatenate([out, self._turned(out_b)], axis=-1)
-        self._output_shape = out.shape
-        return out, (*after, *after_b)
+        self._run = out.shape
+        return read_only(out), (*after, *after_b)
 
     def backward(self, dout, dstate=None, *, truncate=None, input_gradient=True):
         """As `Recurrent.backward`."""
@@ -204,7 +208,7 @@ class Bidirectional(Composite):
         how = {"truncate": truncate, "input_gradient": input_gradient}
         dout_b = None
         if dout is not None:
-            dout = check_array("dout", dout, self._output_shape, self.dtype)
+            dout = check_array("dout", dout, self._last_run(), self.dtype)
             half = self.parts["forward"].output_features
             dout, dout_b = dout[..., :half], self._turned(dout[..., half:])
         dx, before, gradients = self.parts["forward"].backward(dout, dstate, **how)

@@ -1,8 +1,11 @@
 """What stands around recurrent layers: a dense output, and dropout between layers."""
 
+import numpy as np
+
 from recurrent.checks import check_array, check_between, check_whole
 from recurrent.initializers import initializer, zeros
 from recurrent.layer import Layer
+from recurrent.layout import read_only
 
 
 class Dense(Layer):
@@ -42,17 +45,22 @@ class Dense(Layer):
 
     def forward(self, x, initial_state=None, *, return_sequences=True, training=False):
         """`(y, no state)`: `(batch, …, features)` to `(batch, …, units)`."""
-        x = self._x = self.check_entries(x)
+        x = self._run = self.check_entries(x).copy()
         y = self._rows(x) @ self.weights["kernel"] + self.weights["bias"][..., None, :]
         return y.reshape(*x.shape[:-1], self.units), ()
 
     def backward(self, dout, dstate=None, *, truncate=None, input_gradient=True):
         """`(dx, no states, gradients)`: see `Recurrent.backward`."""
-        dout = check_array("dout", dout, (*self._x.shape[:-1], self.units), self.dtype)
-        x, dy = self._rows(self._x), self._rows(dout)
-        gradients = {"kernel": x.swapaxes(-1, -2) @ dy, "bias": dy.sum(-2)}
-        dx = dy @ self.weights["kernel"].swapaxes(-1, -2) if input_gradient else None
-        return None if dx is None else dx.reshape(self._x.shape), (), gradients
+        x = self._last_run()
+        shape = (*x.shape[:-1], self.units)
+        dout = np.zeros(shape) if dout is None else dout
+        dy = self._rows(check_array("dout", dout, shape, self.dtype))
+        of_weights = self._rows(x).swapaxes(-1, -2) @ dy
+        gradients = {"kernel": of_weights, "bias": dy.sum(-2)}
+        if not input_gradient:
+            return None, (), gradients
+        dx = dy @ self.weights["kernel"].swapaxes(-1, -2)
+        return dx.reshape(x.shape), (), gradients
 
     def _rows(self, x):
         """`(…, n)` as `(rows, n)`, or `(networks, rows, n)`."""
@@ -91,14 +99,18 @@ class Dropout(Layer):
     def forward(self, x, initial_state=None, *, return_sequences=True, training=False):
         """`(x with entries dropped, no state)`: see `Recurrent.forward`."""
         x = self.check_entries(x)
-        self._mask = None
+        self._mask, self._run = None, x.shape
         if training and self.rate:
             shape = x.shape[self.networks is not None :]
             kept = self.each_network(lambda rng: rng.random(shape) >= self.rate)
             self._mask = (kept / (1 - self.rate)).astype(self.dtype)
             x = x * self._mask
-        return x, ()
+        return read_only(x), ()
 
     def backward(self, dout, dstate=None, *, truncate=None, input_gradient=True):
         """`(dx, no states, no weights)`: see `Recurrent.backward`."""
+        shape = self._last_run()
+        if dout is None:
+            return None, (), {}
+        dout = check_array("dout", dout, shape, self.dtype)
         return (dout if self._mask is None else dout * self._mask), (), {}

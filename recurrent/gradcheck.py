@@ -5,7 +5,8 @@ import typing
 
 import numpy as np
 
-from recurrent.checks import check_between
+from recurrent.checks import check_array, check_between
+from recurrent.model import SequenceModel
 
 
 class Checked(typing.NamedTuple):
@@ -84,10 +85,10 @@ def gradcheck(
         ValueError: as `forward`, or numbers out of range.
     """
     step = check_between("step", step, 1e-12, 1)
-    if y is None:
-        problem = _of_layer(layer, x, initial_state, return_sequences, training, seed)
-    else:
+    if isinstance(layer, SequenceModel):
         problem = _of_model(layer, x, y, training)
+    else:
+        problem = _of_layer(layer, x, initial_state, return_sequences, training, seed)
     parameters, analytic, change = problem
     pairs = {
         k: (analytic[k], _differences(p, change, step)) for k, p in parameters.items()
@@ -119,7 +120,7 @@ def _of_layer(layer, x, initial_state, return_sequences, training, seed):
     """Parameters, their gradients, and L's change between two places."""
     rng = np.random.default_rng(seed)
     layer = layer.astype("float64")
-    x = np.array(x, dtype=float)
+    x = check_array("x", x, (..., "features"), float).copy()
     _, state = layer.forward(x)  # builds the weights, and says what is wrong with x
     if layer.networks and x.ndim == 3:  # an x for each network: a gradient for each
         x = np.tile(x, (layer.networks, 1, 1, 1))
@@ -155,10 +156,13 @@ def _of_layer(layer, x, initial_state, return_sequences, training, seed):
 
 def _of_model(model, x, y, training):
     """The same for a model, whose loss is its own."""
-    model.forward(x)  # builds the weights
+    if y is None:
+        raise ValueError("y is None; expected targets, as layer is a model")
     model = copy.deepcopy(model)
     for part in (model.body, model.head):
         part._cast(np.dtype("float64"))
+    data = model._check_data(x, y)
+    x, y = data.x, data.y
     same_masks = _repeatable(model)
 
     def loss():

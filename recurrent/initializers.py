@@ -67,7 +67,7 @@ def initializer(name, value):
     """
     if callable(value):
         return value
-    if value not in INITIALIZERS:
+    if not isinstance(value, str) or value not in INITIALIZERS:
         raise ValueError(
             f"{name} is {value!r}; expected a callable (shape, rng) or one of "
             + ", ".join(INITIALIZERS)

@@ -9,7 +9,7 @@ import copy
 
 import numpy as np
 
-from recurrent.checks import check_array, check_dtype, check_whole
+from recurrent.checks import check_array, check_dtype, check_whole, count_axes
 
 
 class Layer:
@@ -32,6 +32,7 @@ class Layer:
         self.rngs, self.networks = generators(seed)
         self._weights = {}
         self.features = None
+        self._run = None  # what the last forward left for backward
 
     @property
     def weights(self):
@@ -50,6 +51,10 @@ class Layer:
             features: length of the input's last axis.
             rngs: the generators to draw from, one a network; the layer's own if None.
         """
+        if self.built:
+            raise ValueError(
+                f"{type(self).__name__} is built for {self.features} features already"
+            )
         features = check_whole("features", features, 1)
         if rngs is not None:
             self.use_generators(rngs)
@@ -80,8 +85,10 @@ class Layer:
     def _draw(self, shape, draw):
         """`draw(shape, rng)` for the network, or for each of the stack, as an array."""
         drawn = self.each_network(lambda rng: np.asarray(draw(shape, rng)))
-        if drawn.shape[-len(shape) :] != shape:
-            raise ValueError(f"an initialiser gave {drawn.shape}; expected {shape}")
+        front = () if self.networks is None else (self.networks,)
+        if drawn.shape != (*front, *shape):
+            got = drawn.shape[len(front) :]
+            raise ValueError(f"an initialiser gave {got}; expected {shape}")
         return np.array(drawn, dtype=self.dtype, order="C")
 
     def each_network(self, draw):
@@ -98,7 +105,7 @@ class Layer:
         Raises:
             ValueError: another shape, an empty axis, NaN, or not numbers.
         """
-        stacked = self.networks is not None and np.ndim(x) == 4
+        stacked = self.networks is not None and count_axes(x) == 4
         shape = ("batch", "time", self.features or "features")
         if stacked:
             shape = (self.networks, *shape)
@@ -113,11 +120,21 @@ class Layer:
         front = () if self.networks is None else (self.networks,)
         if x.ndim < 2 + len(front) or x.shape[: len(front)] != front:
             raise ValueError(
-                f"x has shape {x.shape}; expected {front or ''} (batch, …, features)"
+                f"x has shape {x.shape}; expected "
+                f"({''.join(f'{n}, ' for n in front)}batch, …, features)"
             )
         if not self.built:
             self.build(x.shape[-1])
         return x
+
+    def _last_run(self):
+        if self._run is None:
+            raise ValueError("the layer has not run yet; call forward(x) first")
+        return self._run
+
+    def _forget(self):
+        """Be as new: without weights."""
+        self.features, self._weights, self._run = None, {}, None
 
     def get_weights(self):
         """Copies of the weights, in Keras's order."""
@@ -129,21 +146,7 @@ class Layer:
         Raises:
             ValueError: not built, another number of arrays, or another shape.
         """
-        if not self.built:
-            raise ValueError("the layer has no weights yet; call build(features) first")
-        if len(weights) != len(self.weights):
-            raise ValueError(
-                f"weights has {len(weights)} arrays; expected {len(self.weights)}: "
-                + ", ".join(self.weights)
-            )
-        new = [
-            check_array(f"weights[{k}] ({name})", weight, old.shape, old.dtype)
-            for k, (weight, (name, old)) in enumerate(
-                zip(weights, self.weights.items(), strict=True)
-            )
-        ]
-        for old, weight in zip(self.weights.values(), new, strict=True):
-            old[...] = weight
+        take_over(self.weights, weights)
 
     def count_params(self):
         """Number of trained numbers in one network."""
@@ -173,3 +176,25 @@ def generators(seed):
             raise ValueError("seed is an empty list; expected at least one seed")
         return [generators(one)[0] for one in seed], len(seed)
     return np.random.default_rng(check_whole("seed", seed, 0)), None
+
+
+def take_over(own, weights):
+    """Copy `weights`, a list, into the arrays of the dict `own`: all of them, or none.
+
+    Raises:
+        ValueError: another number of arrays, another shape, or NaN.
+    """
+    if not own:
+        raise ValueError("there are no weights yet; call build(features) first")
+    if len(weights) != len(own):
+        raise ValueError(
+            f"weights has {len(weights)} arrays; expected {len(own)}: {', '.join(own)}"
+        )
+    new = [
+        check_array(f"weights[{k}] ({name})", weight, old.shape, old.dtype)
+        for k, (weight, (name, old)) in enumerate(
+            zip(weights, own.items(), strict=True)
+        )
+    ]
+    for old, weight in zip(own.values(), new, strict=True):
+        old[...] = weight

@@ -63,16 +63,14 @@ def mean_squared_error(predictions, targets, *, stacked=False):
 def check_labels(name, labels, classes):
     """`labels` as an integer array within 0 … classes − 1, or a `ValueError`."""
     labels = check_array(name, labels, (...,), None)
-    if labels.dtype.kind not in "iu":
-        if (labels % 1).any():
-            raise ValueError(f"{name} holds fractions; expected whole numbers")
-        labels = labels.astype(np.int64)
+    if labels.dtype.kind not in "iu" and (labels % 1).any():
+        raise ValueError(f"{name} holds fractions; expected whole numbers")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(
             f"{name} runs from {labels.min()} to {labels.max()}; expected 0 to "
             f"{classes - 1}, for {classes} classes"
         )
-    return labels
+    return labels.astype(np.int64, copy=False)
 
 
 def _one_for_each(name, values, shape, stacked):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from recurrent.checks import check_between
 from recurrent.recurrence import Recurrent
 
 
@@ -30,13 +31,13 @@ class LSTM(Recurrent):
     state_names = ("h", "c")
 
     def __init__(self, units, features=None, *, forget_bias=1.0, **options):
-        self.forget_bias = float(forget_bias)
+        self.forget_bias = check_between("forget_bias", forget_bias, -np.inf, np.inf)
         super().__init__(units, features, **options)
 
     def build(self, features, rngs=None):
         """As `Layer.build`; then the forget gate's bias."""
         super().build(features, rngs)
-        self.weights["bias"][..., self.units : 2 * self.units] += self.forget_bias
+        self.weights["bias"][..., self.units : 2 * self.units] = self.forget_bias
 
     def _step(self, a, h, c):
         a += self._drop(h) @ self._W_h  # (4, batch, units)

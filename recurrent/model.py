@@ -7,10 +7,10 @@ import copy
 
 import numpy as np
 
-from recurrent.checks import check_array, check_choice, check_whole
+from recurrent.checks import check_array, check_choice, check_whole, count_axes
 from recurrent.compose import Stack
 from recurrent.dense import Dense
-from recurrent.layer import generators
+from recurrent.layer import Layer, generators, take_over
 from recurrent.losses import (
     check_labels,
     log_softmax,
@@ -51,8 +51,12 @@ class SequenceModel(Training):
     ):
         self.rngs, self.networks = generators(seed)
         self.body = Stack(layers) if isinstance(layers, (list, tuple)) else layers
+        if not isinstance(self.body, Layer):
+            raise ValueError(
+                f"layers is {layers!r}; expected a layer or a list of them"
+            )
+        self.outputs = check_whole("outputs", outputs, 1)
         self.head = Dense(outputs, dtype=self.body.dtype)
-        self.outputs = self.head.units
         self.return_sequences = return_sequences
         if not isinstance(optimizer, Optimizer):
             optimizer = OPTIMIZERS[check_choice("optimizer", optimizer, OPTIMIZERS)]()
@@ -78,14 +82,7 @@ class SequenceModel(Training):
 
     def set_weights(self, weights):
         """Take over `weights`, in Keras's order; all of them, or none."""
-        n = len(self.body.weights)
-        old = self.body.get_weights()
-        self.body.set_weights(weights[:n])
-        try:
-            self.head.set_weights(weights[n:])
-        except ValueError:
-            self.body.set_weights(old)
-            raise
+        take_over(self.weights, weights)
 
     def count_params(self):
         """Number of trained numbers in one network."""
@@ -106,7 +103,7 @@ class SequenceModel(Training):
         make a long stream out of pieces.
         """
         if not self.head.built:
-            self.build(np.shape(x)[-1])
+            self._check_inputs(x)  # builds
         h, self.state = self.body.forward(
             x,
             initial_state,
@@ -134,7 +131,7 @@ class SequenceModel(Training):
         """Name → value of what `fit` and `evaluate` report beside the loss."""
         return {}
 
-    def _check_targets(self, y, shape):
+    def _check_targets(self, name, y, shape):
         """`y` as an array that the loss can take, one entry for each of `shape`."""
         raise NotImplementedError
 
@@ -160,10 +157,10 @@ class SequenceClassifier(SequenceModel):
         """Probabilities of the classes, `(n, classes)` or `(n, time, classes)`."""
         return np.exp(log_softmax(super().predict(x, batch_size)))
 
-    def _check_targets(self, y, shape):
-        y = check_labels("y", y, self.outputs)
+    def _check_targets(self, name, y, shape):
+        y = check_labels(name, y, self.outputs)
         if y.shape != shape:
-            raise ValueError(f"y has shape {y.shape}; expected {shape}")
+            raise ValueError(f"{name} has shape {y.shape}; expected {shape}")
         return y
 
 
@@ -179,7 +176,7 @@ class SequenceRegressor(SequenceModel):
         """`mean_squared_error`."""
         return mean_squared_error(outputs, y, stacked=self._stacked)
 
-    def _check_targets(self, y, shape):
-        if self.outputs == 1 and np.ndim(y) == len(shape):
-            return check_array("y", y, shape, self.body.dtype)[..., None]
-        return check_array("y", y, (*shape, self.outputs), self.body.dtype)
+    def _check_targets(self, name, y, shape):
+        if self.outputs == 1 and count_axes(y) == len(shape):
+            return check_array(name, y, shape, self.body.dtype)[..., None]
+        return check_array(name, y, (*shape, self.outputs), self.body.dtype)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recurrent.checks import check_between
+from recurrent.checks import check_between, check_positive
 
 
 def clip_by_global_norm(gradients, max_norm, *, stacked=False):
@@ -19,9 +19,13 @@ def clip_by_global_norm(gradients, max_norm, *, stacked=False):
     Returns:
         `(clipped, norm)`: a new dict, and the norm before: a float, or `(networks,)`.
 
+    Raises:
+        ValueError: `max_norm` is no number above 0.
+
     Source: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural
     networks", ICML 2013, arXiv:1211.5063.
     """
+    max_norm = check_positive("max_norm", max_norm)
     networks = next(iter(gradients.values())).shape[:stacked]
     # One row a network: the sum then runs in the same order as for a single one.
     rows = [g.reshape(*networks, -1) for g in gradients.values()]
@@ -58,13 +62,11 @@ class Optimizer:
 
     def __init__(self, learning_rate, *, weight_decay=None, global_clipnorm=None):
         self.learning_rate = check_between("learning_rate", learning_rate, 0, np.inf)
-        self.weight_decay = weight_decay and check_between(
-            "weight_decay", weight_decay, 0, np.inf
-        )
-        if global_clipnorm is not None and not global_clipnorm > 0:
-            raise ValueError(
-                f"global_clipnorm is {global_clipnorm}; expected a number > 0"
-            )
+        if weight_decay is not None:
+            weight_decay = check_between("weight_decay", weight_decay, 0, np.inf)
+        self.weight_decay = weight_decay
+        if global_clipnorm is not None:
+            global_clipnorm = check_positive("global_clipnorm", global_clipnorm)
         self.global_clipnorm = global_clipnorm
         self.iterations = 0
         self.slots = {}
@@ -84,14 +86,19 @@ class Optimizer:
                 gradients, self.global_clipnorm, stacked=stacked
             )
         self.iterations += 1
+        if not self.slots:
+            self.make_slots(weights)
         for name, w in weights.items():
-            if name not in self.slots:
-                self.slots[name] = [
-                    np.zeros_like(w) for _ in range(self.slots_per_weight)
-                ]
             if self.weight_decay:
                 w *= 1 - self.learning_rate * self.weight_decay
             self._move(w, gradients[name], *self.slots[name])
+
+    def make_slots(self, weights):
+        """Begin anew for `weights`: all slots at zero."""
+        self.slots = {
+            name: [np.zeros_like(w) for _ in range(self.slots_per_weight)]
+            for name, w in weights.items()
+        }
 
     def _move(self, w, g, *slots):
         raise NotImplementedError

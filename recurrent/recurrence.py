@@ -9,7 +9,7 @@ step, and each block of the kernel lies in one piece, so that `i, f, g, o = a[t]
 
 import numpy as np
 
-from recurrent.checks import check_array, check_between, check_whole
+from recurrent.checks import check_array, check_between, check_tuple, check_whole
 from recurrent.initializers import initializer
 from recurrent.layer import Layer
 from recurrent.layout import (
@@ -69,7 +69,6 @@ class Recurrent(Layer):
             initializer("recurrent_initializer", recurrent_initializer),
             initializer("bias_initializer", bias_initializer),
         )
-        self._run = None  # of the last forward: x, a, states
         self._mask = None
         if features is not None:
             self.build(features)
@@ -237,23 +236,13 @@ class Recurrent(Layer):
         front = () if self.networks is None else (self.networks,)
         return (*front, batch, *time, self.units)
 
-    def _last_run(self):
-        if self._run is None:
-            raise ValueError("the layer has not run yet; call forward(x) first")
-        return self._run
-
     def _check_states(self, name, states, batch):
-        shape, n = self._shape(batch), len(self.state_names)
+        shape = self._shape(batch)
         if states is None:
-            states = [None] * n
-        if not isinstance(states, (tuple, list)) or len(states) != n:
-            raise ValueError(
-                f"{name} is {type(states).__name__} of length {np.size(states)}; "
-                f"expected a tuple of {n}: ({', '.join(self.state_names)})"
-            )
+            states = [None] * len(self.state_names)
         return tuple(
             np.zeros(shape, self.dtype)
             if s is None
             else check_array(f"{name}[{k}]", s, shape, self.dtype)
-            for k, s in enumerate(states)
+            for k, s in enumerate(check_tuple(name, states, self.state_names))
         )

@@ -1,16 +1,18 @@
-"""The loop over epochs and batches, and a run that can be taken up again."""
+"""The loop over epochs and batches."""
 
 import dataclasses
-import json
-import os
-import tempfile
-import zipfile
-from pathlib import Path
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from recurrent.checks import check_array, check_between, check_whole
+from recurrent.checkpoint import Checkpoint
+from recurrent.checks import (
+    check_array,
+    check_between,
+    check_tuple,
+    check_whole,
+    count_axes,
+)
 
 # The products of one step are so small that a second thread gains little where a core
 # is free, and loses much where none is: threads that wait for each other keep it busy.
@@ -32,8 +34,8 @@ class History:
             self.history.setdefault(name, []).append(value)
 
 
-class Training:
-    """`fit`, `evaluate`, `predict`, `save` and `load` of a `SequenceModel`."""
+class Training(Checkpoint):
+    """`fit`, `evaluate`, `predict` of a `SequenceModel`."""
 
     @one_thread
     def fit(
@@ -114,57 +116,6 @@ class Training:
         outputs = [self.forward(data.take(r)[0]) for r in rows]
         return np.concatenate(outputs, axis=self._stacked)
 
-    def save(self, path):
-        """Write weights, optimiser and random generators to `path` (npz), whole or not.
-
-        What is loaded from it goes on with exactly the bits that would have come.
-        """
-        arrays = {f"weights/{name}": w for name, w in self.weights.items()}
-        for name, slots in self.optimizer.slots.items():
-            arrays |= {f"slots/{name}/{k}": slot for k, slot in enumerate(slots)}
-        rngs = self.rngs if self._stacked else [self.rngs]
-        states = json.dumps([rng.bit_generator.state for rng in rngs])
-        path = Path(path)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving") as folder:
-            part = Path(folder) / "part.npz"
-            arrays["iterations"] = self.optimizer.iterations
-            arrays["features"] = self.body.features
-            np.savez(part, rngs=states, **arrays)
-            os.replace(part, path)
-
-    def load(self, path):
-        """Take up what `save` wrote, in a model of the same make.
-
-        Raises:
-            ValueError: not such a file, or of another model; no weight has changed
-            then.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                saved = dict(file)
-            states = json.loads(str(saved["rngs"]))
-            self._check_inputs(np.zeros((1, 1, int(saved["features"]))))  # builds
-        except (OSError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path} is no saved model ({error})") from error
-        expected = {f"weights/{name}": w.shape for name, w in self.weights.items()}
-        found = {k: v.shape for k, v in saved.items() if k.startswith("weights/")}
-        rngs = self.rngs if self._stacked else [self.rngs]
-        if found != expected or len(states) != len(rngs):
-            raise ValueError(f"{path} holds {found}; expected {expected}")
-        for name, weight in self.weights.items():
-            weight[...] = saved[f"weights/{name}"]
-        self.optimizer.iterations = int(saved["iterations"])
-        self.optimizer.slots = {
-            name: [
-                saved[f"slots/{name}/{k}"]
-                for k in range(self.optimizer.slots_per_weight)
-            ]
-            for name in self.weights
-            if f"slots/{name}/0" in saved
-        }
-        for rng, state in zip(rngs, states, strict=True):
-            rng.bit_generator.state = state
-
     def _one_epoch(self, data, batch_size, shuffle, bar):
         total, seen = {}, 0
         for rows in self._batches(len(data), batch_size, shuffle):
@@ -206,7 +157,9 @@ class Training:
         """`(data to train on, data to measure on or None)`."""
         share = check_between("validation_split", share, 0, 1)
         if validation_data is not None:
-            return data, self._check_data(*validation_data)
+            names = "validation_data x", "validation_data y"
+            pair = check_tuple("validation_data", validation_data, ("x", "y"))
+            return data, self._check_data(*pair, names)
         if not share:
             return data, None
         n = int(len(data) * (1 - share))
@@ -217,19 +170,19 @@ class Training:
             )
         return data.part(slice(n)), data.part(slice(n, None))
 
-    def _check_inputs(self, x):
+    def _check_inputs(self, x, name="x"):
         shape = ("n", "time", self.body.features or "features")
-        if self._stacked and np.ndim(x) == 4:
+        if self._stacked and count_axes(x) == 4:
             shape = (self.networks, *shape)
-        x = check_array("x", x, shape, self.body.dtype)
+        x = check_array(name, x, shape, self.body.dtype)
         if not self.head.built:
             self.build(x.shape[-1])
         return x
 
-    def _check_data(self, x, y):
-        x = self._check_inputs(x)
+    def _check_data(self, x, y, names=("x", "y")):
+        x = self._check_inputs(x, names[0])
         shape = x.shape[:-1] if self.return_sequences else x.shape[:-2]
-        return _Data(x, self._check_targets(y, shape))
+        return _Data(x, self._check_targets(names[1], y, shape))
 
 
 class _Data:
