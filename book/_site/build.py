@@ -137,6 +137,8 @@ def execute(book, fingerprints, processes):
     for page in pages:
         (book.executed / page).unlink(missing_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # Pages run side by side: threads that wait for each other would keep cores busy.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = ["--nbmake", "--overwrite", "--nbmake-timeout=900", "--exitfirst"]
     arguments += [f"--numprocesses={processes}", "--maxschedchunk=1"]
     arguments += ["-p", "no:cacheprovider", "-c", os.devnull]
