@@ -12,12 +12,12 @@ class GRU(Recurrent):
 
         z_t = σ(x_t W_xz + h_{t−1} W_hz + b_z)                    update gate
         r_t = σ(x_t W_xr + h_{t−1} W_hr + b_r)                    reset gate
-        g_t = tanh(x_t W_xg + r_t ⊙ (h_{t−1} W_hg + b'_g) + b_g)  candidate, or
-        g_t = tanh(x_t W_xg + (r_t ⊙ h_{t−1}) W_hg + b_g)         in the original
+        g_t = tanh(x_t W_xg + r_t ⊙ (h_{t−1} W_hg + b'_g) + b_g)  candidate
+        g_t = tanh(x_t W_xg + (r_t ⊙ h_{t−1}) W_hg + b_g)         or that
         h_t = z_t ⊙ h_{t−1} + (1 − z_t) ⊙ g_t                     hidden state
 
-    With `reset_after` (Keras's default; it suits cuDNN) the product with W_hg comes
-    before the reset gate and has a bias of its own.
+    The first candidate is that of `reset_after=True`, Keras's default, which suits
+    cuDNN: the reset gate comes after the product with W_hg, which has its own bias.
 
     Weights, blocks in the order z, r, g (Keras writes h for g): kernel W_x `(F, 3H)`,
     recurrent_kernel W_h `(H, 3H)`, bias `(3H,)`, or `(2, 3H)` with `reset_after`: one
@@ -26,8 +26,8 @@ class GRU(Recurrent):
     Arguments: `reset_after`, and those of `Recurrent`.
 
     Sources: Cho et al., "Learning phrase representations using RNN encoder-decoder",
-    EMNLP 2014, arXiv:1406.1078 (its version 1 has `reset_after`, version 3 the original
-    form). Cho's z is Keras's z: it keeps the old state.
+    EMNLP 2014, arXiv:1406.1078: version 1 has the first candidate, version 3 and the
+    proceedings the second. Cho's z is Keras's z: it keeps the old state.
     """
 
     block_names = ("z", "r", "g")

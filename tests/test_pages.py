@@ -38,13 +38,25 @@ def test_contents_and_pages_agree():
     contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
 
     def files(entry):
-        yield entry.get("root") or entry.get("file")
-        for child in entry.get("chapters", []) + entry.get("sections", []):
-            yield from files(child)
+        yield from filter(None, [entry.get("root"), entry.get("file")])
+        for kind in ("parts", "chapters", "sections"):
+            for child in entry.get(kind, []):
+                yield from files(child)
 
-    listed = [f"{name}.ipynb" for name in files(contents)]
-    assert sorted(listed) == PAGES
+    listed = list(files(contents))
+    texts = [p.relative_to(ROOT).as_posix() for p in (ROOT / "book").glob("*.md")]
+    assert sorted(listed) == sorted(p.rpartition(".")[0] for p in [*PAGES, *texts])
     assert len(set(listed)) == len(listed)
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_the_chapter_opens_with_its_pages(page):
+    """The opener's table has each page's title and question, word for word."""
+    folder, _, name = page.rpartition("/")
+    title, _, question = prose(page)[0].splitlines()[:3]
+    number = f"{folder.rpartition('/')[2][0]}.{name[0]}"
+    row = f"| [{number} {title[2:]}]({name}) | {question.strip('*')} |"
+    assert row in "\n".join(prose(f"{folder}/index.ipynb")).splitlines()
 
 
 def test_every_page_has_run():
