@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from recurrent.checks import check_array
+from recurrent.layer import list_generators
 
 
 class Checkpoint:
@@ -56,8 +57,7 @@ class Checkpoint:
         arrays = {f"weights/{name}": w for name, w in self.weights.items()}
         for name, slots in self.optimizer.slots.items():
             arrays |= {f"slots/{name}/{k}": slot for k, slot in enumerate(slots)}
-        rngs = self.rngs if self._stacked else [self.rngs]
-        states = [rng.bit_generator.state for rng in rngs]
+        states = [rng.bit_generator.state for rng in list_generators(self.rngs)]
         return arrays | {
             "optimizer": np.array(type(self.optimizer).__name__),
             "iterations": np.array(self.optimizer.iterations),
@@ -84,6 +84,6 @@ class Checkpoint:
                 new = check_array(name, saved[name], expected[name].shape, None)
                 expected[name][...] = new
         self.optimizer.iterations = int(saved["iterations"])
-        rngs = self.rngs if self._stacked else [self.rngs]
+        rngs = list_generators(self.rngs)
         for rng, state in zip(rngs, json.loads(str(saved["rngs"])), strict=True):
             rng.bit_generator.state = state

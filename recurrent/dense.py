@@ -64,8 +64,7 @@ class Dense(Layer):
 
     def _rows(self, x):
         """`(…, n)` as `(rows, n)`, or `(networks, rows, n)`."""
-        front = () if self.networks is None else (self.networks,)
-        return x.reshape(*front, -1, x.shape[-1])
+        return x.reshape(*self._front, -1, x.shape[-1])
 
 
 class Dropout(Layer):

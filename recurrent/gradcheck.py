@@ -6,6 +6,7 @@ import typing
 import numpy as np
 
 from recurrent.checks import check_array, check_between
+from recurrent.layer import list_generators
 from recurrent.model import SequenceModel
 
 
@@ -181,7 +182,7 @@ def _of_model(model, x, y, training):
 
 def _repeatable(layer):
     """A function that puts the layer's random generators back to where they are now."""
-    rngs = layer.rngs if isinstance(layer.rngs, list) else [layer.rngs]
+    rngs = list_generators(layer.rngs)
     states = [rng.bit_generator.state for rng in rngs]
 
     def put_back():

@@ -77,13 +77,12 @@ class GRU(Recurrent):
         if self.reset_after:
             # Not kept from the forward pass: one product is cheaper than the memory.
             da[1] = dg * self._from_state(h)[2] * r * (1 - r)
-            through = da[:2] @ W_T[:2]
-            dh_before = through.sum(0) + (dg * r) @ W_T[2]
+            by_candidate = (dg * r) @ W_T[2]
         else:
             d_reset = dg @ W_T[2]  # for r ⊙ h_{t−1}
             da[1] = d_reset * self._drop(h) * r * (1 - r)
-            through = da[:2] @ W_T[:2]
-            dh_before = through.sum(0) + d_reset * r
+            by_candidate = d_reset * r
+        dh_before = (da[:2] @ W_T[:2]).sum(0) + by_candidate
         return (dh * update + self._drop(dh_before),)
 
     def _weight_gradients(self, x, a, states, da):

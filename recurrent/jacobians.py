@@ -16,8 +16,7 @@ class Jacobians(typing.NamedTuple):
             of h_T. Of an LSTM, c_t is held.
         c: dc_T/dc_t, the total derivative, likewise: along the cell state, and by way
             of h_t = o_t ⊙ tanh(c_t) into the gates of the steps after t. For t = 0, h_0
-            is
-            held: it is given, not made from c_0. None if the layer has no cell state.
+            is held: it is given, not made from c_0. None if there is no cell state.
         c_direct: the diagonal of the direct path alone, ∏ f_s for s = t + 1 … T,
             `(T + 1, batch, units)`. None if the layer has no cell state.
     """

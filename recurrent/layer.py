@@ -85,11 +85,15 @@ class Layer:
     def _draw(self, shape, draw):
         """`draw(shape, rng)` for the network, or for each of the stack, as an array."""
         drawn = self.each_network(lambda rng: np.asarray(draw(shape, rng)))
-        front = () if self.networks is None else (self.networks,)
-        if drawn.shape != (*front, *shape):
-            got = drawn.shape[len(front) :]
+        if drawn.shape != (*self._front, *shape):
+            got = drawn.shape[len(self._front) :]
             raise ValueError(f"an initialiser gave {got}; expected {shape}")
         return np.array(drawn, dtype=self.dtype, order="C")
+
+    @property
+    def _front(self):
+        """Shape of the axis of a stack of networks: () for a single one."""
+        return () if self.networks is None else (self.networks,)
 
     def each_network(self, draw):
         """`draw(rng)`; for a stack, what it gives for each network's generator."""
@@ -117,7 +121,7 @@ class Layer:
     def check_entries(self, x):
         """As `check_input`, for layers that take `(batch, …, features)`."""
         x = check_array("x", x, (..., self.features or "features"), self.dtype)
-        front = () if self.networks is None else (self.networks,)
+        front = self._front
         if x.ndim < 2 + len(front) or x.shape[: len(front)] != front:
             raise ValueError(
                 f"x has shape {x.shape}; expected "
@@ -176,6 +180,11 @@ def generators(seed):
             raise ValueError("seed is an empty list; expected at least one seed")
         return [generators(one)[0] for one in seed], len(seed)
     return np.random.default_rng(check_whole("seed", seed, 0)), None
+
+
+def list_generators(rngs):
+    """The generators of a layer or model as a list, one network or several."""
+    return rngs if isinstance(rngs, list) else [rngs]
 
 
 def take_over(own, weights):

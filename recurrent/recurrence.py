@@ -233,8 +233,7 @@ class Recurrent(Layer):
         return split_blocks(weight, len(self.block_names))
 
     def _shape(self, batch, *time):
-        front = () if self.networks is None else (self.networks,)
-        return (*front, batch, *time, self.units)
+        return (*self._front, batch, *time, self.units)
 
     def _check_states(self, name, states, batch):
         shape = self._shape(batch)

@@ -117,15 +117,12 @@ class Training(Checkpoint):
         return np.concatenate(outputs, axis=self._stacked)
 
     def _one_epoch(self, data, batch_size, shuffle, bar):
-        total, seen = {}, 0
-        for rows in self._batches(len(data), batch_size, shuffle):
-            x, y = data.take(rows)
-            n = x.shape[-3]
-            for name, value in self._step(x, y).items():
-                total[name] = total.get(name, 0) + n * value
-            seen += n
+        def step(x, y):
+            values = self._step(x, y)
             bar.update()
-        return {name: value / seen for name, value in total.items()}
+            return values
+
+        return self._mean(step, data, batch_size, shuffle)
 
     def _step(self, x, y, initial_state=None):
         loss, gradients, outputs = self.loss_and_gradients(
@@ -136,12 +133,18 @@ class Training(Checkpoint):
         return values
 
     def _measure(self, data, batch_size):
-        total = {}
-        for rows in self._batches(len(data), batch_size, shuffle=False):
-            x, y = data.take(rows)
+        def values(x, y):
             outputs = self.forward(x)
-            values = {"loss": self.loss(outputs, y)[0]} | self.metrics(outputs, y)
-            for name, value in values.items():
+            return {"loss": self.loss(outputs, y)[0]} | self.metrics(outputs, y)
+
+        return self._mean(values, data, batch_size, shuffle=False)
+
+    def _mean(self, values, data, batch_size, shuffle):
+        """Mean over the sequences of what `values(x, y)` gives for each batch."""
+        total = {}
+        for rows in self._batches(len(data), batch_size, shuffle):
+            x, y = data.take(rows)
+            for name, value in values(x, y).items():
                 total[name] = total.get(name, 0) + x.shape[-3] * value
         return {name: value / len(data) for name, value in total.items()}
 
