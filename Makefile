@@ -3,12 +3,13 @@
 # Any Python 3.11: `make book PYTHON=/path/to/python`
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
+SEEDS ?= 0 1 2 3 4
 
 BIN := .venv/bin
 BUILD := $(BIN)/python book/_site/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help book test bench serve lab lock picture clean
+.PHONY: help book test bench replicate experiments serve lab lock picture clean
 
 help:  ## say what there is to make
 	@echo "Gates & Gradients. Targets:"
@@ -22,6 +23,12 @@ test: book  ## build the book, then run every test
 
 bench: .venv/installed  ## time the package against Keras and the bare products (10 min)
 	@$(BIN)/python tests/bench.py
+
+replicate: .venv/installed  ## compare the verdicts of other base seeds (SEEDS="0 1 2 3 4" SCHEDULER=tcp://…)
+	@$(BIN)/python book/_site/replicate.py --seeds $(SEEDS) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+
+experiments: .venv/installed  ## repeat the recorded runs that a page shows beside its own (an hour)
+	@$(BIN)/python book/_experiments/record.py
 
 serve: book  ## show the site at localhost (PORT=8000)
 	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"

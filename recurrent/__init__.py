@@ -7,6 +7,7 @@ from recurrent.figures import COLORS, draw_baseline, draw_runs, use_style
 from recurrent.gradcheck import gradcheck
 from recurrent.gru import GRU
 from recurrent.jacobians import jacobians
+from recurrent.ledger import read_ledger, record_claim
 from recurrent.lstm import LSTM
 from recurrent.measure import base_seed, mean_interval, reach
 from recurrent.model import SequenceClassifier, SequenceRegressor
@@ -52,6 +53,8 @@ __all__ = [
     "marker_at_start",
     "mean_interval",
     "reach",
+    "read_ledger",
+    "record_claim",
     "temporal_order",
     "use_style",
 ]

@@ -98,6 +98,27 @@ def test_what_runs_again(make, small_book):
     assert make("--execute-only")[1] == []
 
 
+LEDGER = """from recurrent import read_ledger
+rows = {r["name"]: r["verdict"] for r in read_ledger()}
+import os
+open(os.environ['RUNS'], 'a').write('ledger=' + str(rows["four-times-time"]) + ' ')"""
+CLAIM = """from recurrent import record_claim
+record_claim("four-times-time", {holds}, effect=4.0, of="ratio", data="-")"""
+
+
+def test_the_ledger_runs_last_and_when_a_record_changes(make, small_book):
+    """Sorted by name it would be first; it must read what this run recorded."""
+    write_page(small_book / "book/a-ledger.ipynb", "# Ledger", [LEDGER])
+    assert "ledger=None" in make("--execute-only")[1]
+    uses = small_book / "book/uses.ipynb"
+    write_page(uses, "# Uses", [CLAIM.format(holds=True)])
+    assert make("--execute-only")[1] == ["ledger=supported"]
+    write_page(uses, "# Uses", [CLAIM.format(holds=False)])
+    assert make("--execute-only")[1] == ["ledger=refuted"]
+    uses.touch()  # runs again, and records the same
+    assert make("--execute-only")[1] == []
+
+
 def test_another_data_set_or_seed_runs_what_uses_them(make, monkeypatch, tmp_path):
     from test_data import write_npz
 

@@ -61,7 +61,6 @@ def main(argv=None):
         os.environ["RECURRENT_MNIST"] = str(Path(named).expanduser().absolute())
     try:
         stale = [page for page in pages if not book.is_fresh(page)]
-        fingerprints = {page: book.fingerprint(page) for page in stale}
     except ValueError as error:  # a file that is not MNIST, or not a notebook
         parser.error(str(error))
     if options.check:
@@ -72,8 +71,16 @@ def main(argv=None):
             return 1
         return 1 if stale else 0
 
-    if not execute(book, fingerprints, options.processes):
+    os.environ["RECURRENT_LEDGER"] = str(book.executed)
+    collecting = [page for page in pages if book.reads_ledger(page)]
+    first = [page for page in stale if page not in collecting]
+    if first and not execute(book, first, options.processes):
         return 1
+    last = [page for page in collecting if not book.is_fresh(page)]
+    if last and not execute(book, last, options.processes):
+        return 1
+    if not first and not last:
+        print("Execute:  every page is fresh, nothing to run.")
     if options.execute_only:
         return 0
     return 0 if build_site(book) else 1
@@ -125,15 +132,12 @@ class Progress:
         part.replace(target)
 
 
-def execute(book, fingerprints, processes):
+def execute(book, pages, processes):
     """Run pages through nbmake, say which failed and why; whether all passed."""
-    pages = list(fingerprints)
-    if not pages:
-        print("Execute:  every page is fresh, nothing to run.")
-        return True
     print(
         f"Execute:  {len(pages)} of {len(book.pages())} pages, {processes} at a time."
     )
+    fingerprints = {page: book.fingerprint(page) for page in pages}
     for page in pages:
         (book.executed / page).unlink(missing_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

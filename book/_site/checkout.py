@@ -9,14 +9,16 @@ import sys
 import nbformat
 
 USES_PACKAGE = re.compile(r"^\s*(import|from)\s+recurrent\b", re.MULTILINE)
+READS_LEDGER = re.compile(r"\bread_ledger\(")
 
 
 class Book:
-    """A checkout and its build folder."""
+    """A checkout, its build folder, and the base seed that its pages run with."""
 
-    def __init__(self, root, output):
-        """Take the checkout and the build folder, both absolute."""
+    def __init__(self, root, output, seed=None):
+        """Take the two folders, absolute; the seed is `RECURRENT_SEED` by default."""
         self.root = root
+        self.seed = os.environ.get("RECURRENT_SEED", "0") if seed is None else str(seed)
         self.executed = output / "executed"  # pages as they came out of their run
         self.source = output / "source"  # what jupyter-book reads
         self.work = output / "site"  # what jupyter-book writes
@@ -36,7 +38,8 @@ class Book:
 
     def package_files(self):
         """The package, whose every change makes the pages that import it run again."""
-        return sorted((self.root / "recurrent").rglob("*.py"))
+        found = (self.root / "recurrent").rglob("*")
+        return sorted(p for p in found if p.suffix in (".py", ".toml", ".csv"))
 
     def pins(self):
         """The lock, whose change makes every page run again."""
@@ -48,6 +51,8 @@ class Book:
         parts = [sys.version.encode(), digest(self.pins()), text]
         if self.uses_package(page):
             parts += self.shared_inputs()
+        if self.reads_ledger(page):
+            parts += [json.dumps(self.records(), sort_keys=True).encode()]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
     def shared_inputs(self):
@@ -60,9 +65,8 @@ class Book:
             data = hashlib.sha256()
             for array in (x_train, y_train, x_test, y_test):
                 data.update(array.tobytes())
-            seed = os.environ.get("RECURRENT_SEED", "0").encode()
             package = [digest(path) for path in self.package_files()]
-            self._shared = [*package, seed, data.digest()]
+            self._shared = [*package, self.seed.encode(), data.digest()]
         return self._shared
 
     def is_fresh(self, page):
@@ -83,14 +87,28 @@ class Book:
             return False
         return run.get("fingerprint") == self.fingerprint(page)
 
+    def records(self):
+        """What the executed pages recorded for the claims ledger."""
+        from recurrent.ledger import read_records
+
+        paths = (self.executed / page for page in self.pages())
+        return [record for p in paths if p.exists() for record in read_records(p)]
+
     def uses_package(self, page):
         """Whether a code cell of `page` imports `recurrent`."""
+        return self._code_has(page, USES_PACKAGE)
+
+    def reads_ledger(self, page):
+        """Whether `page` collects what the others recorded, and so runs after them."""
+        return self._code_has(page, READS_LEDGER)
+
+    def _code_has(self, page, pattern):
         try:
             cells = json.loads((self.root / page).read_bytes())["cells"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{page} is not a notebook ({error!r})") from error
         code = (cell["source"] for cell in cells if cell["cell_type"] == "code")
-        return any(USES_PACKAGE.search("".join(source)) for source in code)
+        return any(pattern.search("".join(source)) for source in code)
 
     def site_inputs(self):
         """Files that the site is made of besides the executed pages."""

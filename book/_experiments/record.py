@@ -1,0 +1,86 @@
+"""Make the recorded runs: what `make experiments` runs.
+
+Each script beside this one holds `CASES`, a list of dicts (what is varied, one network
+each), `EARLY`, a number of updates, and `run(case, updates=None)`, which trains one
+network and returns what was measured as a dict. With `updates=EARLY` it stops early;
+its `early_loss` is then what the whole run's was, which is how a test repeats a row.
+
+    python book/_experiments/record.py            # every case that has no row yet
+    python book/_experiments/record.py lengths    # of one script
+"""
+
+import argparse
+import csv
+import datetime
+import importlib
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from recurrent.recorded import FOLDER
+
+HERE = Path(__file__).parent
+
+
+def names():
+    """The scripts beside this one."""
+    return sorted(p.stem for p in HERE.glob("*.py") if p.stem != "record")
+
+
+def load(name):
+    """The module of one script."""
+    sys.path.insert(0, str(HERE))
+    return importlib.import_module(name)
+
+
+def rows_of(path):
+    """Rows already made, as dicts of strings."""
+    if not path.exists():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def missing(module, path):
+    """Cases that have no row yet."""
+    keys = list(module.CASES[0])
+    done = {tuple(row[key] for key in keys) for row in rows_of(path)}
+    return [case for case in module.CASES if tuple(map(str, case.values())) not in done]
+
+
+def record(name):
+    """Run what is missing; each row is on disk before the next case begins."""
+    module, path = load(name), FOLDER / f"{name}.csv"
+    for case in tqdm(missing(module, path), desc=name, unit="network"):
+        began = time.perf_counter()
+        row = {**case, **module.run(case)}
+        row |= {
+            "seconds": round(time.perf_counter() - began, 1),
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "machine": f"{platform.machine()} {os.cpu_count()} cores",
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+        }
+        new = not path.exists()
+        with path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, row, lineterminator="\n")
+            if new:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def main():
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("names", nargs="*", choices=[*names(), []], default=names())
+    for name in parser.parse_args().names:
+        record(name)
+
+
+if __name__ == "__main__":
+    main()

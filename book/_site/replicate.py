@@ -1,0 +1,197 @@
+"""Run the pages that record claims for several base seeds: what `make replicate` runs.
+
+Prints each claim's verdict for each seed, and ends with status 1 where two differ. What
+has run stays in _build/replicate, so an interrupted run goes on where it stopped.
+
+    python book/_site/replicate.py --seeds 0 1 2 3 4
+    python book/_site/replicate.py --scheduler tcp://HOST:8786   # several machines
+
+Every machine of a Dask cluster needs the book's environment and the same package.
+"""
+
+import argparse
+import contextlib
+import csv
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import nbformat
+from checkout import Book
+from tqdm import tqdm
+
+from recurrent.ledger import load_claims, read_ledger
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_page(text, variables, package):
+    """Execute one notebook, here or on another machine.
+
+    Args:
+        text: the notebook as JSON.
+        variables: environment variables for its kernel.
+        package: hash that `package_hash` must give where this runs.
+
+    Returns:
+        the executed notebook as JSON.
+    """
+    import os
+    import tempfile
+
+    import nbformat
+    from nbclient import NotebookClient
+
+    if package_hash() != package:
+        raise RuntimeError(f"{os.uname().nodename} has another package `recurrent`")
+    notebook = nbformat.reads(text, 4)
+    with tempfile.TemporaryDirectory() as folder:
+        client = NotebookClient(notebook, timeout=900, resources={"metadata": {}})
+        client.resources["metadata"]["path"] = folder
+        client.execute(env={**os.environ, **variables})
+    return nbformat.writes(notebook)
+
+
+def package_hash():
+    """Hash of the installed package `recurrent`."""
+    import hashlib
+    from pathlib import Path
+
+    import recurrent
+
+    folder = Path(recurrent.__file__).parent
+    found = (p for p in folder.rglob("*") if p.suffix in (".py", ".toml", ".csv"))
+    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(found))).hexdigest()
+
+
+@contextlib.contextmanager
+def executor(scheduler, processes):
+    """Where pages run: threads here, one kernel each, or a Dask cluster."""
+    if scheduler is None:
+        with ThreadPoolExecutor(processes) as pool:
+            yield pool
+        return
+    import cloudpickle
+    from distributed import Client
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with Client(scheduler) as client, client.get_executor() as pool:
+        yield pool
+
+
+def replicate(root, seeds, scheduler=None, processes=2):
+    """Run what has not run for these seeds; returns `{seed: ledger}` and failures."""
+    measured = [c["page"] for c in load_claims().values() if "page" in c]
+    named = {Path("book", f"{page}.ipynb") for page in measured}
+    main = {seed: Book(root, root / "_build", seed) for seed in seeds}
+    kept = {seed: Book(root, folder(root, seed), seed) for seed in seeds}
+    jobs, failures = {}, []
+    with executor(scheduler, processes) as pool:
+        for seed in seeds:
+            for page in sorted(named & set(kept[seed].pages())):
+                if kept[seed].is_fresh(page):
+                    continue
+                if main[seed].is_fresh(page):  # as `make book` left it
+                    keep(kept[seed], page, (main[seed].executed / page).read_text())
+                    continue
+                text = (root / page).read_text(encoding="utf-8")
+                job = pool.submit(run_page, text, variables(seed), package_hash())
+                jobs[job] = seed, page
+        for job in tqdm(as_completed(jobs), total=len(jobs), unit="page"):
+            seed, page = jobs[job]
+            try:
+                stamp(kept[seed], page, job.result())
+            except Exception as error:  # any page may fail in any way; the others go on
+                failures.append((seed, page, error))
+    return {seed: read_ledger(kept[seed].executed) for seed in seeds}, failures
+
+
+def folder(root, seed):
+    """Where the pages of one base seed are kept."""
+    return root / "_build" / "replicate" / f"seed-{seed}"
+
+
+def variables(seed):
+    """Environment of a page's kernel."""
+    return {
+        "RECURRENT_SEED": str(seed),
+        "RECURRENT_MNIST": os.environ.get("RECURRENT_MNIST", "embedded"),
+        "OPENBLAS_NUM_THREADS": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+
+
+def stamp(book, page, text):
+    """Keep an executed page with what made it."""
+    import time
+
+    notebook = nbformat.reads(text, 4)
+    notebook.metadata["run"] = {
+        "fingerprint": book.fingerprint(page),
+        "began": time.time(),
+    }
+    keep(book, page, nbformat.writes(notebook))
+
+
+def keep(book, page, text):
+    """Write an executed page whole or not at all."""
+    target = book.executed / page
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(target)
+
+
+def table(ledgers):
+    """Rows of the table: a claim, its verdict for each seed, whether all agree."""
+    rows = []
+    for of_one_claim in zip(*ledgers.values(), strict=True):
+        verdicts = [row["verdict"] for row in of_one_claim]
+        rows.append((of_one_claim[0]["name"], verdicts, len(set(verdicts)) == 1))
+    return rows
+
+
+def report(rows, seeds, path):
+    """Print the table and write it as CSV."""
+    width = max(len(name) for name, _, _ in rows)
+    print(f"\n{'claim':{width}}  " + "".join(f"seed {seed:<9}" for seed in seeds))
+    for name, verdicts, same in rows:
+        cells = "".join(f"{verdict or '(not run)':14}" for verdict in verdicts)
+        print(f"{name:{width}}  {cells}{'' if same else '<- differs'}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["claim", *(f"seed {seed}" for seed in seeds)])
+        writer.writerows([name, *verdicts] for name, verdicts, _ in rows)
+    agree = sum(same for _, _, same in rows)
+    print(f"\n{agree} of {len(rows)} claims have one verdict over {len(seeds)} seeds.")
+    print(f"The table is at {path}")
+
+
+def main(argv=None):
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--scheduler", help="address of a Dask scheduler")
+    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser.add_argument("--root", type=Path, default=ROOT)
+    options = parser.parse_args(argv)
+    if min(options.seeds) < 0:
+        parser.error(f"--seeds {options.seeds}: expected whole numbers, 0 or more")
+    root = options.root.resolve()
+    os.environ.setdefault("RECURRENT_MNIST", "embedded")  # the same on every machine
+    ledgers, failures = replicate(
+        root, options.seeds, options.scheduler, options.processes
+    )
+    rows = table(ledgers)
+    report(rows, options.seeds, root / "_build" / "replicate" / "verdicts.csv")
+    for seed, page, error in failures:
+        print(f"\n{page} failed for base seed {seed}:\n{error}")
+    return 1 if failures or not all(same for _, _, same in rows) else 0
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main())
+    sys.exit("Interrupted; `make replicate` goes on from here.")

@@ -1,0 +1,158 @@
+"""The claims ledger: pages record what they measured, page 6.4 collects it.
+
+A claim's words stand in `claims.toml`, once. A page that tests it calls
+`record_claim`, which prints the verdict and leaves the record in the cell's output;
+`read_ledger` gathers the records from executed notebooks.
+"""
+
+import functools
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import numpy as np
+
+from recurrent.measure import mean_interval
+
+MIME = "application/vnd.recurrent.claim+json"
+VERDICTS = ("supported", "conditional", "refuted", "not testable here")
+
+
+@functools.cache
+def load_claims():
+    """Every claim by its name: a dict of `claim`, `source` and `page` or `untested`."""
+    text = Path(__file__).with_name("claims.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def verdict(holds):
+    """Verdict on a claim from the conditions under which it was measured.
+
+    Args:
+        holds: dict from a condition, in words, to whether the claim holds under it; or
+            a single bool.
+
+    Returns:
+        "supported" where it holds under all conditions, "refuted" under none, else
+        "conditional".
+    """
+    results = list(holds.values()) if isinstance(holds, dict) else [holds]
+    if not results or not all(isinstance(r, bool | np.bool_) for r in results):
+        raise ValueError(f"holds is {holds!r}; expected True, False or a dict of them")
+    if all(results):
+        return "supported"
+    return "conditional" if any(results) else "refuted"
+
+
+def record_claim(name, holds, *, effect, of, data, seeds=None):
+    """Print the verdict on a claim and leave it, for the ledger, in the cell's output.
+
+    Args:
+        name: the claim's name in `claims.toml`.
+        holds: whether the claim is true of what was measured, or a dict from each
+            condition to that; from it comes the verdict, see `verdict`.
+        effect: one number a seed, `(seeds,)`, of which mean and 95 % interval are kept;
+            or a single number that is exact.
+        of: what the effect is, with its unit: "test accuracy, LSTM - RNN, 196 steps".
+        data: what it was measured on.
+        seeds: how many networks stand behind it; default: as many as `effect` has.
+
+    Raises:
+        ValueError: a name that `claims.toml` lacks, an effect that is not finite, or
+            `holds` that is neither bool nor a dict of them.
+    """
+    if "page" not in load_claims().get(name, {}):
+        raise ValueError(
+            f"name is {name!r}; expected one with a page in recurrent/claims.toml"
+        )
+    effect = np.asarray(effect, dtype=float)
+    if effect.ndim > 1 or not np.isfinite(effect).all():
+        raise ValueError(f"effect is {effect}; expected finite numbers, one a seed")
+    mean, half = mean_interval(effect) if effect.ndim else (effect, 0)
+    record = {
+        "name": name,
+        "verdict": verdict(holds),
+        "holds": {k: bool(v) for k, v in holds.items()}
+        if isinstance(holds, dict)
+        else {},
+        "effect": float(mean),
+        "half_width": float(half),
+        "of": of,
+        "seeds": int(effect.size if seeds is None else seeds),
+        "data": data,
+        "base_seed": int(os.environ.get("RECURRENT_SEED", 0)),
+    }
+    show(describe(record), record)
+
+
+def describe(record):
+    """A record in words."""
+    text = f"“{load_claims()[record['name']]['claim']}” {record['verdict'].upper()}.\n"
+    text += "".join(
+        f"  {'holds' if held else 'does not hold'}: {condition}\n"
+        for condition, held in record["holds"].items()
+    )
+    return f"{text}  {record['of']}: {size(record)} ({record['data']})"
+
+
+def size(record):
+    """Effect and half-width, in as many digits as the interval earns."""
+    effect, half = record["effect"], record["half_width"]
+    if half == 0:
+        return f"{effect:.4g}"
+    digits = max(0, 1 - int(np.floor(np.log10(half))))
+    return f"{effect:.{digits}f} ± {half:.{digits}f}"
+
+
+def show(text, record):
+    """Display `text`; in a notebook the record goes with it, for machines."""
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        get_ipython = None
+    if get_ipython is None or get_ipython() is None:
+        print(text)
+    else:
+        display({"text/plain": text, MIME: record}, raw=True)
+
+
+def read_ledger(folder=None):
+    """Every claim with what the executed pages below `folder` recorded on it.
+
+    Args:
+        folder: where executed notebooks lie. Default: `RECURRENT_LEDGER`, else the
+            folder to which `make book` wrote them.
+
+    Returns:
+        list of dicts in the order of `claims.toml`: `name`, `claim`, `source`, `page`
+        and what `record_claim` kept. `verdict` is None where the page has not run, and
+        "not testable here" where no page can say (`untested`: why).
+    """
+    folder = Path(folder or os.environ.get("RECURRENT_LEDGER") or default_folder())
+    records = {}
+    for path in sorted(folder.rglob("*.ipynb")):
+        for record in read_records(path):
+            records[record["name"]] = record
+    return [
+        {"name": name, **claim, **records.get(name, no_record(claim))}
+        for name, claim in load_claims().items()
+    ]
+
+
+def no_record(claim):
+    """What stands in the ledger for a claim that no executed page recorded."""
+    return {"verdict": "not testable here" if "untested" in claim else None}
+
+
+def read_records(path):
+    """The records in the outputs of one notebook, in order."""
+    cells = json.loads(Path(path).read_text(encoding="utf-8")).get("cells", [])
+    outputs = (out for cell in cells for out in cell.get("outputs", []))
+    return [out["data"][MIME] for out in outputs if MIME in out.get("data", {})]
+
+
+def default_folder():
+    """Where `make book` leaves executed pages, seen from the installed package."""
+    return Path(__file__).parents[1] / "_build" / "executed"

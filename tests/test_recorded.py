@@ -1,0 +1,55 @@
+"""Recorded runs: every case has its row, and a row chosen at random repeats."""
+
+import importlib
+import os
+import random
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from recurrent.recorded import FOLDER, load_recorded
+
+sys.path.append(str(ROOT / "book" / "_experiments"))
+SCRIPTS = sorted(p.stem for p in (ROOT / "book/_experiments").glob("*.py"))
+SCRIPTS.remove("record")
+FULL_MNIST = ROOT.parent / "shared" / "data" / "mnist.npz"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_case_has_one_row(name):
+    module, runs = importlib.import_module(name), load_recorded(name)
+    keys = list(module.CASES[0])
+    cases = sorted(tuple(str(case[key]) for key in keys) for case in module.CASES)
+    assert sorted(tuple(str(row[key]) for key in keys) for row in runs) == cases
+    for column in ("early_loss", "seconds", "date", "machine", "python", "numpy"):
+        assert column in runs.dtype.names, column
+    numbers = [runs[c] for c in runs.dtype.names if runs[c].dtype.kind == "f"]
+    assert numbers and np.isfinite(numbers).all()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_random_row_repeats(name, monkeypatch):
+    module, runs = importlib.import_module(name), load_recorded(name)
+    if getattr(module, "FULL_MNIST", False):
+        named = os.environ.get("RECURRENT_MNIST", "embedded")
+        path = FULL_MNIST if named == "embedded" else named
+        if not os.path.exists(path):
+            pytest.skip(f"{name} needs all of MNIST, which is not at {path}")
+        monkeypatch.setenv("RECURRENT_MNIST", str(path))
+    chosen = random.SystemRandom().randrange(len(module.CASES))  # another each time
+    case = module.CASES[chosen]
+    (row,) = [r for r in runs if all(str(r[k]) == str(v) for k, v in case.items())]
+    again = module.run(case, updates=module.EARLY)["early_loss"]
+    # Single precision, another processor's rounding: a few updates keep four digits.
+    assert again == pytest.approx(float(row["early_loss"]), rel=1e-3), case
+
+
+def test_an_unknown_run_is_refused():
+    with pytest.raises(ValueError, match=r"no-such-run.*expected one of"):
+        load_recorded("no-such-run")
+
+
+def test_scripts_and_results_match():
+    assert sorted(p.stem for p in FOLDER.glob("*.csv")) == SCRIPTS
