@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from recurrent.layout import accumulate, all_rows, join_blocks
+from recurrent.layout import accumulate, all_rows
 from recurrent.lstm import sigmoid
 from recurrent.recurrence import Recurrent
 
@@ -49,10 +49,10 @@ class GRU(Recurrent):
         bias = self.weights["bias"][..., :1, :]
         return np.concatenate([self.weights["kernel"], bias], axis=-2)
 
-    def _from_state(self, h):
-        """h_{t−1} W_h + b' for all blocks (`reset_after`): `(3, …, batch, units)`."""
+    def _from_state(self, h, block=slice(None)):
+        """h_{t−1} W_h + b' (`reset_after`), of all blocks or of one."""
         bias = self._blocks(self.weights["bias"])[..., 1:, :]
-        return self._drop(h) @ self._W_h + bias
+        return self._drop(h) @ self._W_h[block] + bias[block]
 
     def _step(self, a, h):
         update, r, g = a
@@ -76,7 +76,7 @@ class GRU(Recurrent):
         da[0] = dh * (h - g) * update * (1 - update)
         if self.reset_after:
             # Not kept from the forward pass: one product is cheaper than the memory.
-            da[1] = dg * self._from_state(h)[2] * r * (1 - r)
+            da[1] = dg * self._from_state(h, 2) * r * (1 - r)
             by_candidate = (dg * r) @ W_T[2]
         else:
             d_reset = dg @ W_T[2]  # for r ⊙ h_{t−1}
@@ -85,18 +85,19 @@ class GRU(Recurrent):
         dh_before = (da[:2] @ W_T[:2]).sum(0) + by_candidate
         return (dh * update + self._drop(dh_before),)
 
+    def _by_state(self, a, h_before, da):
+        r, gates, candidate = a[:, 1], da[:, :2], da[:, 2:]
+        if self.reset_after:
+            candidate_part = accumulate(h_before, candidate * r[:, None])
+        else:
+            candidate_part = accumulate(r * h_before, candidate)
+        return np.concatenate([accumulate(h_before, gates), candidate_part])
+
     def _weight_gradients(self, x, a, states, da):
         gradients = super()._weight_gradients(x, a, states, da)
-        r, h = a[:, 1], self._drop(states[0][:-1])
         if not self.reset_after:
-            gradients["recurrent_kernel"][..., 2 * self.units :] = accumulate(
-                r * h, da[:, 2]
-            )
             return gradients
-        d_from_state = da.copy(order="K")
-        d_from_state[:, 2] *= r
-        bias = join_blocks(all_rows(d_from_state).sum(-2, keepdims=True))
-        return gradients | {
-            "recurrent_kernel": join_blocks(accumulate(h, d_from_state)),
-            "bias": np.concatenate([gradients["bias"][..., None, :], bias], axis=-2),
-        }
+        # The second bias stands where the reset gate multiplies it in the candidate.
+        second = gradients["bias"].copy()
+        second[..., 2 * self.units :] = all_rows(da[:, 2] * a[:, 1]).sum(-2)
+        return gradients | {"bias": np.stack([gradients["bias"], second], axis=-2)}

@@ -5,6 +5,7 @@ A claim's words stand in `claims.toml`, once. A page that tests it calls
 `read_ledger` gathers the records from executed notebooks.
 """
 
+import csv
 import functools
 import json
 import os
@@ -17,6 +18,10 @@ from recurrent.measure import mean_interval
 
 MIME = "application/vnd.recurrent.claim+json"
 VERDICTS = ("supported", "conditional", "refuted", "not testable here")
+COLUMNS = (
+    *("name", "claim", "source", "verdict", "holds", "effect", "half_width", "of"),
+    *("seeds", "data", "base_seed", "page", "untested"),
+)
 
 
 @functools.cache
@@ -139,6 +144,32 @@ def read_ledger(folder=None):
         {"name": name, **claim, **records.get(name, no_record(claim))}
         for name, claim in load_claims().items()
     ]
+
+
+def write_ledger(rows, folder):
+    """Write the ledger as `claims-ledger.json` and `.csv` into `folder`.
+
+    Args:
+        rows: what `read_ledger` returns.
+        folder: where to; it must exist.
+
+    Returns:
+        the two paths.
+    """
+    as_json = Path(folder) / "claims-ledger.json"
+    text = json.dumps(rows, ensure_ascii=False, indent=1)
+    as_json.write_text(text + "\n", encoding="utf-8")
+    as_csv = as_json.with_suffix(".csv")
+    with as_csv.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        for row in rows:
+            held = "; ".join(
+                f"{'holds' if held else 'does not hold'}: {condition}"
+                for condition, held in row.get("holds", {}).items()
+            )
+            writer.writerow(row | {"holds": held})
+    return as_json, as_csv
 
 
 def no_record(claim):

@@ -211,12 +211,16 @@ class Recurrent(Layer):
     def _weight_gradients(self, x, a, states, da):
         """All steps share the weights, so the steps' gradients add up."""
         of_inputs = join_blocks(accumulate(x, da))
-        h_before = self._drop(states[0][:-1])
+        of_states = self._by_state(a, self._drop(states[0][:-1]), da)
         return {
             "kernel": of_inputs[..., :-1, :],
-            "recurrent_kernel": join_blocks(accumulate(h_before, da)),
+            "recurrent_kernel": join_blocks(of_states),
             "bias": of_inputs[..., -1, :],
         }
+
+    def _by_state(self, a, h_before, da):
+        """Gradient of the recurrent weights, block by block."""
+        return accumulate(h_before, da)
 
     def _drop(self, h):
         """What recurrent dropout lets pass of h_{t−1}, and of its gradient."""

@@ -25,6 +25,8 @@ import pytest
 import yaml
 from checkout import Book
 
+from recurrent.ledger import read_ledger, write_ledger
+
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 # Said, not enforced: a busy machine or all 70,000 digits take longer.
 PAGE_SECONDS = 120
@@ -185,6 +187,9 @@ def build_site(book):
         target = book.source / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
+    for page in book.pages():
+        if book.reads_ledger(page):  # such a page offers the ledger for download
+            write_ledger(read_ledger(book.executed), (book.source / page).parent)
     config = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
     config.setdefault("execute", {})["execute_notebooks"] = "off"
     (book.source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
