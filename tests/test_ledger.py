@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 
 import numpy as np
 import pytest
@@ -90,17 +89,18 @@ def test_a_record_travels_in_the_notebook(tmp_path):
 
 
 def test_claims_are_whole():
-    text = (ROOT / "recurrent/claims.toml").read_text(encoding="utf-8")
-    claims = tomllib.loads(text)
-    assert len(claims) >= 20
-    for name, claim in claims.items():
+    assert len(load_claims()) >= 20
+    for name, claim in load_claims().items():
         assert claim["claim"].endswith("."), name
-        assert claim["source"], name
-        assert set(claim) in (
-            {"claim", "source", "page"},
-            {"claim", "source", "untested"},
-        )
-    words = [claim["claim"] for claim in claims.values()]
+        where = {"untested"} if "untested" in claim else {"page", "figure"}
+        assert set(claim) == {"claim", "source"} | where, name
+        if "page" in claim:
+            prose = [
+                cell["source"] for cell in read_page(f"book/{claim['page']}.ipynb")
+            ]
+            headings = re.findall(r"^#{2,} (.+)$", "\n".join(prose), re.MULTILINE)
+            assert claim["figure"] in headings, name
+    words = [claim["claim"] for claim in load_claims().values()]
     assert len(set(words)) == len(words)
 
 
