@@ -16,7 +16,7 @@ from recurrent.recorded import load_recorded
 
 FULL_MNIST = True  # what the test needs to repeat a row
 EARLY = 10  # updates that a test repeats
-STEPS = (4, 7, 14, 28, 56, 112, 196)
+STEPS = (4, 7, 14, 28, 56, 112)
 RATES = (0.0003, 0.001, 0.003, 0.01)
 BATCH, SEARCH, FINAL = 32, 1000, 1500  # digits an update, updates of either stage
 HELD_OUT = 2000  # training digits on which a rate is chosen
