@@ -27,8 +27,8 @@ bench: .venv/installed  ## time the package against Keras and the bare products 
 replicate: .venv/installed  ## compare the verdicts of other base seeds (SEEDS="0 1 2 3 4" SCHEDULER=tcp://…)
 	@$(BIN)/python book/_site/replicate.py --seeds $(SEEDS) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
-experiments: .venv/installed  ## repeat the recorded runs that a page shows beside its own (an hour)
-	@$(BIN)/python book/_experiments/record.py
+experiments: .venv/installed  ## repeat the recorded runs that a page shows beside its own (two hours)
+	@$(BIN)/python book/_experiments/record.py --again
 
 serve: book  ## show the site at localhost (PORT=8000)
 	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"

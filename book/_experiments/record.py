@@ -7,6 +7,7 @@ its `early_loss` is then what the whole run's was, which is how a test repeats a
 
     python book/_experiments/record.py            # every case that has no row yet
     python book/_experiments/record.py lengths    # of one script
+    python book/_experiments/record.py --again    # every case anew, or go on with that
 """
 
 import argparse
@@ -53,9 +54,15 @@ def missing(module, path):
     return [case for case in module.CASES if tuple(map(str, case.values())) not in done]
 
 
-def record(name):
-    """Run what is missing; each row is on disk before the next case begins."""
+def record(name, again=False):
+    """Run what is missing; each row is on disk before the next case begins.
+
+    With `again`, everything is missing; the old rows stay aside until all are new.
+    """
     module, path = load(name), FOLDER / f"{name}.csv"
+    old = path.with_suffix(".old")
+    if again and path.exists() and not old.exists():
+        path.replace(old)
     for case in tqdm(missing(module, path), desc=name, unit="network"):
         began = time.perf_counter()
         row = {**case, **module.run(case)}
@@ -72,14 +79,17 @@ def record(name):
             if new:
                 writer.writeheader()
             writer.writerow(row)
+    old.unlink(missing_ok=True)
 
 
 def main():
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", choices=[*names(), []], default=names())
-    for name in parser.parse_args().names:
-        record(name)
+    parser.add_argument("--again", action="store_true", help="replace what is there")
+    options = parser.parse_args()
+    for name in options.names:
+        record(name, options.again)
 
 
 if __name__ == "__main__":
