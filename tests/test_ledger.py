@@ -132,6 +132,6 @@ def test_each_claim_has_a_verdict_in_this_run(site):
     assert set(records) == listed
     for record in records.values():
         assert record["verdict"] in VERDICTS and np.isfinite(record["effect"])
-        exact = record["half_width"] == 0
-        assert exact or record["seeds"] >= 3, "an interval needs several seeds"
+        one = record["half_width"] == 0 or "time" in record["of"]  # rounds of one run
+        assert one or record["seeds"] >= 3, "an interval needs several seeds"
         assert record["of"] and record["data"] and describe(record)

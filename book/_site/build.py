@@ -63,6 +63,8 @@ def main(argv=None):
         os.environ["RECURRENT_MNIST"] = str(Path(named).expanduser().absolute())
     try:
         stale = [page for page in pages if not book.is_fresh(page)]
+        for page in stale:
+            book.fingerprint(page)  # so that what cannot be read is said now
     except ValueError as error:  # a file that is not MNIST, or not a notebook
         parser.error(str(error))
     if options.check:

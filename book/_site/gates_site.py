@@ -74,7 +74,7 @@ class QuotesToBoxes(SphinxTransform):
 
 
 def repair_page(app, exception):
-    """Give names to the theme's nameless controls, in every built page."""
+    """Mend what the theme and Sphinx leave, in every built page."""
     if exception or app.builder.format != "html":
         return
     for page in Path(app.outdir).rglob("*.html"):
@@ -93,6 +93,11 @@ def repair_page(app, exception):
                         "div", attrs={"class": "table-scroll", "tabindex": "0"}
                     )
                 )
+        # Sphinx leaves alone what a cell shows as Markdown: its links name notebooks.
+        for link in soup.select('.cell_output a[href$=".ipynb"]'):
+            target = Path(link["href"]).with_suffix(".html")
+            if (page.parent / target).exists():
+                link["href"] = target.as_posix()
         takes = soup.find("strong", string="Takes")
         if takes and (seconds := run_seconds(app, page)):
             cell = takes.find_parent("td").find_next_sibling("td")
