@@ -4,14 +4,17 @@ import importlib
 import os
 import random
 import sys
+import types
 
 import numpy as np
 import pytest
 from conftest import ROOT
 
+from recurrent import recorded
 from recurrent.recorded import FOLDER, load_recorded
 
 sys.path.append(str(ROOT / "book" / "_experiments"))
+record = importlib.import_module("record")
 SCRIPTS = sorted(p.stem for p in (ROOT / "book/_experiments").glob("*.py"))
 SCRIPTS.remove("record")
 FULL_MNIST = ROOT.parent / "shared" / "data" / "mnist.npz"
@@ -53,3 +56,50 @@ def test_an_unknown_run_is_refused():
 
 def test_scripts_and_results_match():
     assert sorted(p.stem for p in FOLDER.glob("*.csv")) == SCRIPTS
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """A script of two cases, its folders, and the cases that ran."""
+    ran = []
+
+    def run(case):
+        ran.append(case["T"])
+        if case["T"] in toy.broken:
+            raise ValueError("no data")
+        return {"early_loss": 0.5 * len(ran)}
+
+    toy = types.SimpleNamespace(CASES=[{"T": 1}, {"T": 2}], run=run, ran=ran, broken=[])
+    toy.csv = tmp_path / "package" / "toy.csv"
+    monkeypatch.setattr(record, "PACKAGE", toy.csv.parent)
+    monkeypatch.setattr(record, "AGAIN", tmp_path / "again")
+    monkeypatch.setattr(record, "names", lambda: ["toy"])
+    monkeypatch.setattr(record, "load", lambda name: toy)
+    monkeypatch.setattr(recorded, "FOLDER", FOLDER)  # put back afterwards
+    return toy
+
+
+def test_without_names_every_script_runs_what_is_missing(toy):
+    record.main([])
+    record.main(["toy"])
+    assert toy.ran == [1, 2]
+    assert len(toy.csv.read_text().splitlines()) == 3
+
+
+def test_a_repetition_that_fails_keeps_the_old_rows_and_goes_on(toy):
+    record.main([])
+    old = toy.csv.read_text()
+    toy.broken = [2]
+    with pytest.raises(ValueError, match="no data"):
+        record.main(["--again"])
+    assert toy.csv.read_text() == old
+    toy.broken = []
+    record.main(["--again"])
+    assert toy.ran == [1, 2, 1, 2, 2]  # the first case was not run a third time
+    assert load_recorded("toy")["early_loss"].tolist() == [1.5, 2.5]
+
+
+def test_an_unknown_script_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        record.main(["nonsense"])
+    assert "nonsense" in capsys.readouterr().err

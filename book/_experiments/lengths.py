@@ -87,7 +87,7 @@ def chosen_rate(name, steps):
 
 
 def run(case, updates=None):
-    """Train one network; with `updates`, only so many, and no accuracies."""
+    """Train one network; with `updates`, which is EARLY, only so far."""
     steps, seed, name = case["steps"], case["seed"], case["network"]
     final = case["trial"] == "final"
     rate = chosen_rate(name, steps) if final else float(case["trial"].split()[1])
@@ -109,8 +109,6 @@ def run(case, updates=None):
 
     early_loss = fit(0, EARLY)
     if updates is not None:
-        if updates > EARLY:
-            fit(EARLY, updates)
         return {"learning_rate": rate, "updates": updates, "early_loss": early_loss}
     total = FINAL if final else SEARCH
     fit(EARLY, 500)

@@ -16,16 +16,17 @@ import datetime
 import importlib
 import os
 import platform
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from recurrent.recorded import FOLDER
+from recurrent import recorded
 
 HERE = Path(__file__).parent
+PACKAGE = recorded.FOLDER
+AGAIN = HERE.parents[1] / "_build" / "recorded"  # a repetition, until it is whole
 
 
 def names():
@@ -35,7 +36,6 @@ def names():
 
 def load(name):
     """The module of one script."""
-    sys.path.insert(0, str(HERE))
     return importlib.import_module(name)
 
 
@@ -57,12 +57,14 @@ def missing(module, path):
 def record(name, again=False):
     """Run what is missing; each row is on disk before the next case begins.
 
-    With `again`, everything is missing; the old rows stay aside until all are new.
+    With `again`, everything is missing, and the new rows take the old ones' place when
+    they are whole.
     """
-    module, path = load(name), FOLDER / f"{name}.csv"
-    old = path.with_suffix(".old")
-    if again and path.exists() and not old.exists():
-        path.replace(old)
+    module, kept = load(name), PACKAGE / f"{name}.csv"
+    # A script that reads its own rows (`load_recorded`) shall read those of this run.
+    recorded.FOLDER = AGAIN if again else PACKAGE
+    recorded.FOLDER.mkdir(parents=True, exist_ok=True)
+    path = recorded.FOLDER / f"{name}.csv"
     for case in tqdm(missing(module, path), desc=name, unit="network"):
         began = time.perf_counter()
         row = {**case, **module.run(case)}
@@ -79,16 +81,20 @@ def record(name, again=False):
             if new:
                 writer.writeheader()
             writer.writerow(row)
-    old.unlink(missing_ok=True)
+    if again:
+        path.replace(kept)
+        recorded.FOLDER = PACKAGE
 
 
-def main():
+def main(argv=None):
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("names", nargs="*", choices=[*names(), []], default=names())
+    parser.add_argument("names", nargs="*", help=f"of {names()}; all by default")
     parser.add_argument("--again", action="store_true", help="replace what is there")
-    options = parser.parse_args()
-    for name in options.names:
+    options = parser.parse_args(argv)
+    if unknown := set(options.names) - set(names()):
+        parser.error(f"names holds {sorted(unknown)}; expected some of {names()}")
+    for name in options.names or names():
         record(name, options.again)
 
 

@@ -63,8 +63,7 @@ def main(argv=None):
         os.environ["RECURRENT_MNIST"] = str(Path(named).expanduser().absolute())
     try:
         stale = [page for page in pages if not book.is_fresh(page)]
-        for page in stale:
-            book.fingerprint(page)  # so that what cannot be read is said now
+        fingerprints = {page: book.fingerprint(page) for page in stale}
     except ValueError as error:  # a file that is not MNIST, or not a notebook
         parser.error(str(error))
     if options.check:
@@ -77,10 +76,10 @@ def main(argv=None):
 
     os.environ["RECURRENT_LEDGER"] = str(book.executed)
     collecting = [page for page in pages if book.reads_ledger(page)]
-    first = [page for page in stale if page not in collecting]
+    first = {p: f for p, f in fingerprints.items() if p not in collecting}
     if first and not execute(book, first, options.processes):
         return 1
-    last = [page for page in collecting if not book.is_fresh(page)]
+    last = {p: book.fingerprint(p) for p in collecting if not book.is_fresh(p)}
     if last and not execute(book, last, options.processes):
         return 1
     if not first and not last:
@@ -123,25 +122,21 @@ class Progress:
 
     def keep(self, page, seconds):
         """Put the executed copy where the site is built from, with what made it."""
-        notebook = nbformat.read(self.staging / page, 4)
-        notebook.metadata["run"] = {
-            "fingerprint": self.fingerprints[page],
-            "began": self.began,
-            "seconds": round(seconds, 1),
-        }
-        target = self.book.executed / page
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_suffix(".part")
-        nbformat.write(notebook, part)
-        part.replace(target)
+        self.book.keep(
+            page,
+            nbformat.read(self.staging / page, 4),
+            fingerprint=self.fingerprints[page],
+            began=self.began,
+            seconds=round(seconds, 1),
+        )
 
 
-def execute(book, pages, processes):
+def execute(book, fingerprints, processes):
     """Run pages through nbmake, say which failed and why; whether all passed."""
+    pages = list(fingerprints)
     print(
         f"Execute:  {len(pages)} of {len(book.pages())} pages, {processes} at a time."
     )
-    fingerprints = {page: book.fingerprint(page) for page in pages}
     for page in pages:
         (book.executed / page).unlink(missing_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -36,10 +36,15 @@ class Book:
             and not any(part.startswith(hidden) for part in p.parts)
         )
 
+    def at(self, output, seed):
+        """The same checkout with other output and seed; what was read stays read."""
+        book = Book(self.root, output, seed)
+        book._shared = self.shared_inputs()
+        return book
+
     def package_files(self):
         """The package, whose every change makes the pages that import it run again."""
-        found = (self.root / "recurrent").rglob("*")
-        return sorted(p for p in found if p.suffix in (".py", ".toml", ".csv"))
+        return package_files(self.root / "recurrent")
 
     def pins(self):
         """The lock, whose change makes every page run again."""
@@ -50,13 +55,14 @@ class Book:
         text = (self.root / page).read_bytes()
         parts = [sys.version.encode(), digest(self.pins()), text]
         if self.uses_package(page):
-            parts += self.shared_inputs()
+            package, data = self.shared_inputs()
+            parts += [*package, self.seed.encode(), data]
         if self.reads_ledger(page):
             parts += [json.dumps(self.records(), sort_keys=True).encode()]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
     def shared_inputs(self):
-        """Package, seed and data, hashed once; loading also settles any download."""
+        """Package and data, hashed once; loading also settles any download."""
         if self._shared is None:
             from recurrent import load_mnist
 
@@ -66,7 +72,7 @@ class Book:
             for array in (x_train, y_train, x_test, y_test):
                 data.update(array.tobytes())
             package = [digest(path) for path in self.package_files()]
-            self._shared = [*package, self.seed.encode(), data.digest()]
+            self._shared = package, data.digest()
         return self._shared
 
     def is_fresh(self, page):
@@ -86,6 +92,21 @@ class Book:
         if newest > run.get("began", 0):
             return False
         return run.get("fingerprint") == self.fingerprint(page)
+
+    def keep(self, page, notebook, **run):
+        """Put an executed copy in its place, whole, with what made it, for `is_fresh`.
+
+        Args:
+            page: path below the root.
+            notebook: as nbformat reads it.
+            run: its `fingerprint` and when it `began`, both from before it was read.
+        """
+        notebook.metadata["run"] = run
+        target = self.executed / page
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        nbformat.write(notebook, part)
+        part.replace(target)
 
     def records(self):
         """What the executed pages recorded for the claims ledger."""
@@ -117,7 +138,7 @@ class Book:
             if (
                 path.is_file()
                 and path.suffix != ".ipynb"
-                and "__pycache__" not in path.parts
+                and not {"__pycache__", "_experiments"} & set(path.parts)
             ):
                 files.append(path)
         return files
@@ -141,6 +162,12 @@ class Book:
         if index.stat().st_mtime > stamp.stat().st_mtime:
             return False
         return stamp.read_text() == self.site_fingerprint()
+
+
+def package_files(folder):
+    """What the package in `folder` is made of."""
+    found = folder.rglob("*")
+    return sorted(p for p in found if p.suffix in (".py", ".toml", ".csv"))
 
 
 def digest(path):

@@ -12,15 +12,20 @@ Every machine of a Dask cluster needs the book's environment and the same packag
 import argparse
 import contextlib
 import csv
+import hashlib
 import os
 import sys
+import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
+import checkout
 import nbformat
-from checkout import Book
+from nbclient import NotebookClient
 from tqdm import tqdm
 
+import recurrent
 from recurrent.ledger import load_claims, read_ledger
 
 ROOT = Path(__file__).parents[2]
@@ -37,12 +42,6 @@ def run_page(text, variables, package):
     Returns:
         the executed notebook as JSON.
     """
-    import os
-    import tempfile
-
-    import nbformat
-    from nbclient import NotebookClient
-
     if package_hash() != package:
         raise RuntimeError(f"{os.uname().nodename} has another package `recurrent`")
     notebook = nbformat.reads(text, 4)
@@ -54,15 +53,9 @@ def run_page(text, variables, package):
 
 
 def package_hash():
-    """Hash of the installed package `recurrent`."""
-    import hashlib
-    from pathlib import Path
-
-    import recurrent
-
-    folder = Path(recurrent.__file__).parent
-    found = (p for p in folder.rglob("*") if p.suffix in (".py", ".toml", ".csv"))
-    return hashlib.sha256(b"".join(p.read_bytes() for p in sorted(found))).hexdigest()
+    """Hash of the installed package `recurrent`, where this runs."""
+    files = checkout.package_files(Path(recurrent.__file__).parent)
+    return hashlib.sha256(b"".join(map(checkout.digest, files))).hexdigest()
 
 
 @contextlib.contextmanager
@@ -75,7 +68,8 @@ def executor(scheduler, processes):
     import cloudpickle
     from distributed import Client
 
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    for module in (checkout, sys.modules[__name__]):  # workers have no checkout
+        cloudpickle.register_pickle_by_value(module)
     with Client(scheduler) as client, client.get_executor() as pool:
         yield pool
 
@@ -84,24 +78,30 @@ def replicate(root, seeds, scheduler=None, processes=2):
     """Run what has not run for these seeds; returns `{seed: ledger}` and failures."""
     measured = [c["page"] for c in load_claims().values() if "page" in c]
     named = {Path("book", f"{page}.ipynb") for page in measured}
-    main = {seed: Book(root, root / "_build", seed) for seed in seeds}
-    kept = {seed: Book(root, folder(root, seed), seed) for seed in seeds}
+    book = checkout.Book(root, root / "_build")
+    pages = sorted(named & set(book.pages()))
+    kept = {seed: book.at(folder(root, seed), seed) for seed in seeds}
+    package = package_hash()
     jobs, failures = {}, []
     with executor(scheduler, processes) as pool:
         for seed in seeds:
-            for page in sorted(named & set(kept[seed].pages())):
+            built = book.at(root / "_build", seed)
+            for page in pages:
                 if kept[seed].is_fresh(page):
                     continue
-                if main[seed].is_fresh(page):  # as `make book` left it
-                    keep(kept[seed], page, (main[seed].executed / page).read_text())
+                if built.is_fresh(page):  # as `make book` left it
+                    notebook = nbformat.read(built.executed / page, 4)
+                    kept[seed].keep(page, notebook, **notebook.metadata["run"])
                     continue
+                # Before it is read: an edit while it waits or runs makes it stale.
+                run = {"fingerprint": built.fingerprint(page), "began": time.time()}
                 text = (root / page).read_text(encoding="utf-8")
-                job = pool.submit(run_page, text, variables(seed), package_hash())
-                jobs[job] = seed, page
+                job = pool.submit(run_page, text, variables(seed), package)
+                jobs[job] = seed, page, run
         for job in tqdm(as_completed(jobs), total=len(jobs), unit="page"):
-            seed, page = jobs[job]
+            seed, page, run = jobs[job]
             try:
-                stamp(kept[seed], page, job.result())
+                kept[seed].keep(page, nbformat.reads(job.result(), 4), **run)
             except Exception as error:  # any page may fail in any way; the others go on
                 failures.append((seed, page, error))
     return {seed: read_ledger(kept[seed].executed) for seed in seeds}, failures
@@ -120,27 +120,6 @@ def variables(seed):
         "OPENBLAS_NUM_THREADS": "1",
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
-
-
-def stamp(book, page, text):
-    """Keep an executed page with what made it."""
-    import time
-
-    notebook = nbformat.reads(text, 4)
-    notebook.metadata["run"] = {
-        "fingerprint": book.fingerprint(page),
-        "began": time.time(),
-    }
-    keep(book, page, nbformat.writes(notebook))
-
-
-def keep(book, page, text):
-    """Write an executed page whole or not at all."""
-    target = book.executed / page
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(target)
 
 
 def table(ledgers):
