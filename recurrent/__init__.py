@@ -9,7 +9,7 @@ from recurrent.gru import GRU
 from recurrent.jacobians import jacobians
 from recurrent.ledger import read_ledger, record_claim
 from recurrent.lstm import LSTM
-from recurrent.measure import base_seed, mean_interval, reach
+from recurrent.measure import base_seed, lies_above, mean_interval, reach
 from recurrent.model import SequenceClassifier, SequenceRegressor
 from recurrent.optimizers import SGD, Adam, clip_by_global_norm
 from recurrent.peephole import PeepholeLSTM
@@ -49,6 +49,7 @@ __all__ = [
     "gradcheck",
     "jacobians",
     "latch",
+    "lies_above",
     "load_mnist",
     "marker_at_start",
     "mean_interval",

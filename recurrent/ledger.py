@@ -14,19 +14,22 @@ from pathlib import Path
 
 import numpy as np
 
-from recurrent.measure import mean_interval
+from recurrent.measure import base_seed, mean_interval
 
 MIME = "application/vnd.recurrent.claim+json"
 VERDICTS = ("supported", "conditional", "refuted", "not testable here")
 COLUMNS = (
     *("name", "claim", "source", "verdict", "holds", "effect", "half_width", "of"),
-    *("seeds", "data", "base_seed", "page", "untested"),
+    *("seeds", "data", "base_seed", "page", "figure", "untested"),
 )
 
 
 @functools.cache
 def load_claims():
-    """Every claim by its name: a dict of `claim`, `source` and `page` or `untested`."""
+    """Every claim by its name: a dict of `claim` and `source`, and where it is tested.
+
+    That is `page` and `figure`, the heading to look below; or `untested`: why not.
+    """
     text = Path(__file__).with_name("claims.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
@@ -86,7 +89,7 @@ def record_claim(name, holds, *, effect, of, data, seeds=None):
         "of": of,
         "seeds": int(effect.size if seeds is None else seeds),
         "data": data,
-        "base_seed": int(os.environ.get("RECURRENT_SEED", 0)),
+        "base_seed": base_seed(),
     }
     show(describe(record), record)
 
@@ -94,11 +97,16 @@ def record_claim(name, holds, *, effect, of, data, seeds=None):
 def describe(record):
     """A record in words."""
     text = f"“{load_claims()[record['name']]['claim']}” {record['verdict'].upper()}.\n"
-    text += "".join(
-        f"  {'holds' if held else 'does not hold'}: {condition}\n"
-        for condition, held in record["holds"].items()
-    )
+    text += "".join(f"  {line}\n" for line in conditions(record))
     return f"{text}  {record['of']}: {size(record)} ({record['data']})"
+
+
+def conditions(record):
+    """A line for each condition: whether the claim holds under it."""
+    return [
+        f"{'holds' if held else 'does not hold'}: {condition}"
+        for condition, held in record.get("holds", {}).items()
+    ]
 
 
 def size(record):
@@ -131,7 +139,7 @@ def read_ledger(folder=None):
             folder to which `make book` wrote them.
 
     Returns:
-        list of dicts in the order of `claims.toml`: `name`, `claim`, `source`, `page`
+        list of dicts in the order of `claims.toml`: `name`, what `load_claims` gives,
         and what `record_claim` kept. `verdict` is None where the page has not run, and
         "not testable here" where no page can say (`untested`: why).
     """
@@ -164,11 +172,7 @@ def write_ledger(rows, folder):
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
-            held = "; ".join(
-                f"{'holds' if held else 'does not hold'}: {condition}"
-                for condition, held in row.get("holds", {}).items()
-            )
-            writer.writerow(row | {"holds": held})
+            writer.writerow(row | {"holds": "; ".join(conditions(row))})
     return as_json, as_csv
 
 

@@ -49,6 +49,20 @@ def mean_interval(values, level=0.95):
     return values.mean(), stdtrit(len(values) - 1, (1 + level) / 2) * error
 
 
+def lies_above(values, bound=0):
+    """Whether the 95 % interval of the mean, see `mean_interval`, lies above `bound`.
+
+    Args:
+        values: one number a seed, `(seeds,)`, at least two of them.
+        bound: what the whole interval must exceed.
+
+    Raises:
+        ValueError: as `mean_interval`.
+    """
+    mean, half_width = mean_interval(values)
+    return bool(mean - half_width > bound)
+
+
 def reach(layer, x, rng, size=0.1):
     """How far the layer's output moves for a nudge to step t, per unit of nudge.
 

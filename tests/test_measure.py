@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from recurrent import COLORS, base_seed, draw_runs, mean_interval, reach
+from recurrent import COLORS, base_seed, draw_runs, lies_above, mean_interval, reach
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9), st.floats(0.5, 0.99))
@@ -34,6 +34,13 @@ def test_interval_is_student_s(values, level):
 def test_interval_refuses(values, level, says):
     with pytest.raises(ValueError, match=says):
         mean_interval(values, level)
+
+
+@pytest.mark.parametrize("shift", [-1e-6, 1e-6])
+def test_lies_above_is_the_interval_s_lower_end(shift):
+    values = [0.1, 0.4, 0.3]
+    mean, half = mean_interval(values)
+    assert lies_above(values, mean - half + shift) is (shift < 0)
 
 
 def test_base_seed(monkeypatch):
