@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -51,6 +52,24 @@ def address(site):
     """Address of a local server that shows the site."""
     with serve(site) as base:
         yield base
+
+
+CLUSTER = """from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        input()"""
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Address of a Dask scheduler with two workers, in processes of their own."""
+    script = tmp_path / "cluster.py"
+    script.write_text(CLUSTER)
+    command = [sys.executable, script]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-3, text=True) as run:
+        yield run.stdout.readline().strip()
+        run.communicate("\n")
 
 
 @pytest.fixture

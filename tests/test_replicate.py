@@ -85,25 +85,11 @@ def test_only_what_is_missing_runs(make, small_book):
     assert (build / "replicate/seed-3/executed/book/4-code/8-cost.ipynb").exists()
 
 
-CLUSTER = """from distributed import LocalCluster
-if __name__ == "__main__":
-    with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
-        print(cluster.scheduler_address, flush=True)
-        input()"""
-
-
-def test_a_dask_cluster_gives_the_same(make, small_book, tmp_path):
+def test_a_dask_cluster_gives_the_same(make, small_book, cluster):
     seeds = ["--seeds", "1", "2"]
     alone, _ = make(*seeds, bound=2)
     shutil.rmtree(small_book / "_build")
-    script = tmp_path / "cluster.py"
-    script.write_text(CLUSTER)
-    with subprocess.Popen(
-        [sys.executable, script], stdin=-1, stdout=-1, stderr=-3, text=True
-    ) as cluster:
-        address = cluster.stdout.readline().strip()
-        shared, ran = make(*seeds, "--scheduler", address, bound=2)
-        cluster.communicate("\n")
+    shared, ran = make(*seeds, "--scheduler", cluster, bound=2)
     assert ran == ["flips", "flips", "same", "same"]
     assert shared.returncode == alone.returncode == 1, shared.stderr
     assert shared.stdout == alone.stdout

@@ -17,11 +17,12 @@ import os
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from pathlib import Path
 
 import checkout
 import nbformat
+from cluster import executor
 from nbclient import NotebookClient
 from tqdm import tqdm
 
@@ -58,22 +59,6 @@ def package_hash():
     return hashlib.sha256(b"".join(map(checkout.digest, files))).hexdigest()
 
 
-@contextlib.contextmanager
-def executor(scheduler, processes):
-    """Where pages run: threads here, one kernel each, or a Dask cluster."""
-    if scheduler is None:
-        with ThreadPoolExecutor(processes) as pool:
-            yield pool
-        return
-    import cloudpickle
-    from distributed import Client
-
-    for module in (checkout, sys.modules[__name__]):  # workers have no checkout
-        cloudpickle.register_pickle_by_value(module)
-    with Client(scheduler) as client, client.get_executor() as pool:
-        yield pool
-
-
 def replicate(root, seeds, scheduler=None, processes=2):
     """Run what has not run for these seeds; returns `{seed: ledger}` and failures."""
     measured = [c["page"] for c in load_claims().values() if "page" in c]
@@ -83,7 +68,8 @@ def replicate(root, seeds, scheduler=None, processes=2):
     kept = {seed: book.at(folder(root, seed), seed) for seed in seeds}
     package = package_hash()
     jobs, failures = {}, []
-    with executor(scheduler, processes) as pool:
+    modules = checkout, sys.modules[__name__]  # workers have no checkout
+    with executor(scheduler, processes, modules) as pool:
         for seed in seeds:
             built = book.at(root / "_build", seed)
             for page in pages:
