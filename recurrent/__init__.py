@@ -1,5 +1,6 @@
 """The code that *Gates & Gradients* teaches, importable: small modules, plain NumPy."""
 
+from recurrent.answers import expect_answer, expect_close, expect_gradient
 from recurrent.compose import Bidirectional, Stack
 from recurrent.data import load_mnist
 from recurrent.dense import Dense, Dropout
@@ -46,6 +47,9 @@ __all__ = [
     "digit_sum",
     "draw_baseline",
     "draw_runs",
+    "expect_answer",
+    "expect_close",
+    "expect_gradient",
     "gradcheck",
     "jacobians",
     "latch",

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def expect_answer(**answers):
-    """Refuse answers that are still `...`.
+    """Refuse answers that are still `...`, or None, as an empty function returns.
 
     Args:
         answers: each by its name: `expect_answer(answer_1=answer_1)`.
@@ -17,7 +17,7 @@ def expect_answer(**answers):
         AssertionError: names the first that is empty.
     """
     for name, answer in answers.items():
-        assert answer is not ..., f"{name} is empty"
+        assert answer is not ... and answer is not None, f"{name} is empty"
 
 
 def expect_close(name, got, expected, tolerance=1e-6):
