@@ -4,12 +4,17 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 SEEDS ?= 0 1 2 3 4
+FROM ?= submissions
+TO ?= grades
+
+TEACHING := book/assignments/requirements
+HANDOUTS := _build/assignments/handouts/a1.zip
 
 BIN := .venv/bin
 BUILD := $(BIN)/python book/_site/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help book test bench replicate experiments serve lab lock picture clean
+.PHONY: help book test bench replicate experiments assignments grade serve lab lock picture clean
 
 help:  ## say what there is to make
 	@echo "Gates & Gradients. Targets:"
@@ -18,17 +23,25 @@ help:  ## say what there is to make
 book: .venv/installed  ## execute what changed and build the site into _build/html
 	@$(BUILD)
 
-test: book  ## build the book, then run every test
+test: assignments book  ## build the book, then run every test
 	@$(BIN)/python -m pytest -n 2
 
-bench: .venv/installed  ## time the package against Keras and the bare products (10 min)
+bench: .venv/teaching  ## time the package against Keras, and the grading of a class (12 min)
 	@$(BIN)/python tests/bench.py
+	@$(BIN)/python tests/bench_grading.py
 
 replicate: .venv/installed  ## compare the verdicts of other base seeds (SEEDS="0 1 2 3 4" SCHEDULER=tcp://…)
 	@$(BIN)/python book/_site/replicate.py --seeds $(SEEDS) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 experiments: .venv/installed  ## repeat the recorded runs that a page shows beside its own (two hours)
 	@$(BIN)/python book/_experiments/record.py --again
+
+assignments: .venv/teaching  ## make hand-outs and autograders from the masters
+	@$(MAKE) --no-print-directory $(HANDOUTS)
+
+grade: .venv/teaching  ## grade a class (ASSIGNMENT=a2 FROM=submissions TO=grades SCHEDULER=tcp://…)
+	@$(BIN)/python book/_grading/grade.py $(ASSIGNMENT) $(FROM) --output $(TO) \
+	  $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 serve: book  ## show the site at localhost (PORT=8000)
 	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"
@@ -41,6 +54,8 @@ lock: .venv/installed  ## write requirements.lock anew from requirements.txt
 	@$(BIN)/pip install --quiet uv==0.13.9
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --custom-compile-command "make lock" requirements.txt --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --constraints requirements.lock \
+	  --custom-compile-command "make lock" requirements.txt $(TEACHING).txt --output-file $(TEACHING).lock
 
 picture: book  ## photograph the site for README.md (needs Chromium)
 	@$(BIN)/python tests/browser.py .github/site.png
@@ -59,3 +74,12 @@ clean:  ## remove the environment and everything built
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# What readers need not have. The lock of those who teach holds the readers' versions.
+.venv/teaching: .venv/installed $(TEACHING).lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(TEACHING).lock
+	@touch $@
+
+$(HANDOUTS): $(wildcard book/assignments/*.ipynb book/assignments/*.py book/_grading/assign.py) \
+             $(wildcard recurrent/*.py recurrent/*.toml recurrent/recorded/*) requirements.txt LICENSE
+	@$(BIN)/python book/_grading/assign.py

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in (ROOT / "book").rglob("*.ipynb")
-    if ".ipynb_checkpoints" not in path.parts
+    if not {".ipynb_checkpoints", "assignments"} & set(path.parts)
 )
 sys.path.append(str(ROOT / "book" / "_site"))
 

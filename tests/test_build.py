@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import build
@@ -207,3 +208,10 @@ def test_a_page_that_is_no_notebook_is_named(make, small_book):
     result, ran = make()
     assert result.returncode != 0 and ran == []
     assert "book/plain.ipynb is not a notebook" in result.stderr
+
+
+def test_what_a_crash_leaves_running_does_not_hold_the_build():
+    began = time.monotonic()
+    status, output = build.run_quietly(["sh", "-c", "sleep 60 & echo why; exit 3"])
+    assert (status, output) == (3, "why\n")
+    assert time.monotonic() - began < 30

@@ -14,6 +14,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,8 @@ from recurrent.ledger import read_ledger, write_ledger
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 # Said, not enforced: a busy machine or all 70,000 digits take longer.
 PAGE_SECONDS = 120
+HANDOUTS_HERE = "<!-- handouts -->"
+NO_HANDOUTS = "This copy of the site came without them; `make assignments` makes them."
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -187,6 +190,7 @@ def build_site(book):
     for page in book.pages():
         if book.reads_ledger(page):  # such a page offers the ledger for download
             write_ledger(read_ledger(book.executed), (book.source / page).parent)
+    offer_handouts(book)
     config = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
     config.setdefault("execute", {})["execute_notebooks"] = "off"
     (book.source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -196,10 +200,10 @@ def build_site(book):
     shutil.rmtree(book.work, ignore_errors=True)
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(book.source)]
     command += ["--path-output", str(book.work), "-W", "-n", "--keep-going"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    status, output = run_quietly(command)
     built = book.work / "_build" / "html"
-    if run.returncode != 0 or not (built / "index.html").exists():
-        print(ANSI.sub("", run.stdout + run.stderr))
+    if status != 0 or not (built / "index.html").exists():
+        print(ANSI.sub("", output))
         print(f"The site was not built; {book.html} is as it was.")
         return False
     (built / ".fingerprint").write_text(book.site_fingerprint())
@@ -207,6 +211,38 @@ def build_site(book):
     replace_folder(book.html, built)
     print(f"          built in {time.time() - began:.0f} s.")
     return announce(book)
+
+
+def run_quietly(command):
+    """Status and output of a command; what it leaves running ends with it.
+
+    Not through a pipe: a server that outlives a crash would hold it open for ever.
+    """
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            process.wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        log.seek(0)
+        return process.returncode, log.read()
+
+
+def offer_handouts(book):
+    """Put links to the hand-outs into the assignments' page, or how to have them."""
+    page = book.source / "book" / "assignments" / "index.md"
+    if not page.exists():
+        return
+    links = []
+    for path in book.made_handouts():
+        shutil.copy2(path, page.parent)
+        links.append(f"* [{path.name}]({path.name})")
+    text = "\n".join(links) or NO_HANDOUTS
+    page.write_text(page.read_text("utf-8").replace(HANDOUTS_HERE, text), "utf-8")
 
 
 def replace_folder(old, new):

@@ -23,10 +23,11 @@ class Book:
         self.source = output / "source"  # what jupyter-book reads
         self.work = output / "site"  # what jupyter-book writes
         self.html = output / "html"  # the finished site
+        self.handouts = output / "assignments" / "handouts"  # `make assignments`
         self._shared = None
 
     def pages(self, pattern="book/**/*"):
-        """Notebooks of the book, as sorted paths below the root."""
+        """Notebooks of the book, as sorted paths below the root; without masters."""
         found = (path.relative_to(self.root) for path in self.root.glob(pattern))
         hidden = (".", "_")
         return sorted(
@@ -34,6 +35,7 @@ class Book:
             for p in found
             if p.suffix == ".ipynb"
             and not any(part.startswith(hidden) for part in p.parts)
+            and "assignments" not in p.parts
         )
 
     def at(self, output, seed):
@@ -138,10 +140,15 @@ class Book:
             if (
                 path.is_file()
                 and path.suffix != ".ipynb"
-                and not {"__pycache__", "_experiments"} & set(path.parts)
+                and not {"__pycache__", "_experiments", "_grading"} & set(path.parts)
+                and ("assignments" not in path.parts or path.suffix == ".md")
             ):
                 files.append(path)
         return files
+
+    def made_handouts(self):
+        """Zips that the site offers, where they were made."""
+        return sorted(self.handouts.glob("*.zip"))
 
     def site_fingerprint(self):
         """Hash of all that the site is made of."""
@@ -149,6 +156,7 @@ class Book:
         for path in [
             *self.site_inputs(),
             *(self.executed / page for page in self.pages()),
+            *self.made_handouts(),
         ]:
             parts += [str(path).encode(), digest(path)]
         return hashlib.sha256(b"\0".join(parts)).hexdigest()

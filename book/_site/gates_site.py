@@ -33,6 +33,10 @@ def use_bundled_katex(app, config):
         p for p in (binaries / "bin" / "node", binaries / "node.exe") if p.exists()
     ]
     sphinxcontrib.katex.NODEJS_BINARY = str(found[0])
+    # A busy machine may find its Unix socket made but not yet listening, and give up;
+    # the other way tries again.
+    server = sphinxcontrib.katex.KaTeXServer
+    server.start_server_process = server.start_network_socket
     config.katex_js_path = str(KATEX / "katex.min.js")
 
 
