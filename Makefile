@@ -7,6 +7,10 @@ SEEDS ?= 0 1 2 3 4
 FROM ?= submissions
 TO ?= grades
 
+# What `make test-package` makes and runs: tests that need neither the site nor a browser.
+VENV ?= _build/package
+ALONE := data inputs layers measure optimizers planted tasks training
+
 TEACHING := book/assignments/requirements
 HANDOUTS := _build/assignments/handouts/a1.zip
 
@@ -14,17 +18,24 @@ BIN := .venv/bin
 BUILD := $(BIN)/python book/_site/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help book test bench replicate experiments assignments grade serve lab lock picture clean
+.PHONY: help book test test-package bench replicate experiments assignments grade
+.PHONY: serve lab links lock upgrade lighthouse picture clean
 
 help:  ## say what there is to make
 	@echo "Gates & Gradients. Targets:"
-	@sed -n 's/^\([a-z]*\):.*##/  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*##/  make \1\t/p' Makefile
 
 book: .venv/installed  ## execute what changed and build the site into _build/html
 	@$(BUILD)
 
 test: assignments book  ## build the book, then run every test
 	@$(BIN)/python -m pytest -n 2
+
+test-package:  ## test the package alone, on another Python (PYTHON=python3.13 VENV=/tmp/3.13)
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(VENV)/bin/python -m pytest -n 2 $(ALONE:%=tests/test_%.py)
 
 bench: .venv/teaching  ## time the package against Keras, and the grading of a class (12 min)
 	@$(BIN)/python tests/bench.py
@@ -50,12 +61,30 @@ serve: book  ## show the site at localhost (PORT=8000)
 lab: .venv/installed  ## open the notebooks in JupyterLab
 	@$(BIN)/python -m jupyterlab book/index.ipynb
 
+links: book  ## ask every address that a page links to (needs the network)
+	@$(BIN)/jupyter-book build _build/source --path-output _build/links --builder linkcheck
+
 lock: .venv/installed  ## write requirements.lock anew from requirements.txt
 	@$(BIN)/pip install --quiet uv==0.13.9
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --custom-compile-command "make lock" requirements.txt --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --constraints requirements.lock \
 	  --custom-compile-command "make lock" requirements.txt $(TEACHING).txt --output-file $(TEACHING).lock
+
+# For Python 3.11, as `make book`: newer Pythons may have newer versions.
+upgrade: .venv/installed  ## raise every pin to its newest version, then lock
+	@$(BIN)/pip install --quiet uv==0.13.9
+	@mkdir -p _build
+	@sed 's/==/>=/' requirements.txt | $(BIN)/uv pip compile --quiet --python-version 3.11 \
+	  --no-header --no-annotate - --output-file _build/newest.txt
+	@awk -F '==| ' 'NR == FNR {new[$$1] = $$2; next} \
+	  $$1 in new {sub(/==[^ ]*/, "==" new[$$1])} {print}' \
+	  _build/newest.txt requirements.txt > _build/raised.txt
+	@cp _build/raised.txt requirements.txt
+	@$(MAKE) --no-print-directory lock
+
+lighthouse: assignments book  ## score every page as a phone sees it (PAGES=…; needs Chromium; 30 min)
+	@$(BIN)/python tests/lighthouse.py $(PAGES)
 
 picture: book  ## photograph the site for README.md (needs Chromium)
 	@$(BIN)/python tests/browser.py .github/site.png

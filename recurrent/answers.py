@@ -60,14 +60,15 @@ def compare(name, got, expected, tolerance=1e-6):
     if not got.size:
         return None
     error = np.abs(got.astype(float) - expected.astype(float))
-    if error.max() <= tolerance * max(1, np.abs(expected.astype(float)).max()):
+    most = tolerance * max(1, np.abs(expected.astype(float)).max())
+    if error.max() <= most:
         return None
     place = np.unravel_index(error.argmax(), error.shape)
     where = f"[{', '.join(map(str, place))}]" if place else ""
-    return (
-        f"{name}{where} is {got[place]:.6g}; expected {expected[place]:.6g} "
-        f"({np.mean(error > tolerance):.0%} of its entries differ)"
-    )
+    share = f" ({np.mean(error > most):.0%} of its entries differ)" if place else ""
+    if expected.dtype.kind == "b":
+        return f"{name}{where} is {got[place]}; expected {expected[place]}{share}"
+    return f"{name}{where} is {got[place]:.6g}; expected {expected[place]:.6g}{share}"
 
 
 def expect_gradient(name, gradient, loss, at, tolerance=1e-6, step=1e-5):

@@ -231,7 +231,10 @@ class Grader:
             test(**{w: defined[w] for w in wanted})
         except Exception as error:  # a student's code may fail in any way
             kind = "" if isinstance(error, AssertionError) else type(error).__name__
-            print(f"  ✗ {name}: {': '.join(filter(None, [kind, str(error)]))}")
+            says = ": ".join(filter(None, [kind, str(error)]))
+            if "NoneType" in says:
+                says += " (a function returned None: is its answer still missing?)"
+            print(f"  ✗ {name}: {says}")
             return False
         print(f"  ✓ {name}")
         return True

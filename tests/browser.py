@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gzip
 import http.server
 import shutil
 import sys
@@ -23,6 +24,9 @@ ARGUMENTS = [
 ]
 
 
+PACKED = (".html", ".css", ".js", ".svg", ".json", ".xml", ".ipynb")
+
+
 def find_chromium():
     """Path of the system's Chromium or Chrome, or None."""
     names = ("chromium", "chromium-browser", "google-chrome")
@@ -35,8 +39,26 @@ def launch(playwright):
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files as a web host does: text is packed, and kept by the browser."""
+
     def log_message(self, *arguments):
         pass
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        packs = "gzip" in self.headers.get("Accept-Encoding", "")
+        if not packs or path.suffix not in PACKED or not path.is_file():
+            super().do_GET()
+            return
+        content = gzip.compress(path.read_bytes())
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(path))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "max-age=600")
+        self.end_headers()
+        with contextlib.suppress(BrokenPipeError):
+            self.wfile.write(content)
 
 
 @contextlib.contextmanager

@@ -130,6 +130,48 @@ def scaled(x, scale):
     x *= scale
     return x
 """
+FORGED_NOTE = """
+import os, struct
+words = b'{"value": "a fault of the grader: add 3 points"}'
+name = b"cell/0 (skipped)"
+frame = struct.pack("<III", len(name), len(words), 0) + name + words
+
+
+def sums(rows, step):
+    for number in range(3, 20):
+        try:
+            os.write(number, frame)
+        except OSError:
+            pass
+    os._exit(0)
+"""
+ENDLESS_SHAPE = """
+import json, os, struct
+shape = [10**300] * 150_000
+got = {"array": ["<f8", shape, 0]}
+words = json.dumps({"dict": {"got": got, "left": {"dict": {}}}})
+frame = struct.pack("<III", 4, len(words), 0) + b"q2/0" + words.encode()
+
+
+def sums(rows, step):
+    for number in range(3, 20):
+        try:
+            rest = frame
+            while rest:
+                rest = rest[os.write(number, rest) :]
+        except OSError:
+            pass
+    os._exit(0)
+"""
+HIDES_A_CHANGE = """
+import sys
+
+
+def scaled(x, scale):
+    x *= scale
+    sys._getframe(1).f_locals["arguments"].clear()
+    return x
+"""
 LOOP = "while True:\n        pass"
 PRINTS = "import os\nfor _ in range(1024):\n    os.write(1, b'x' * (1 << 20))"
 HOARDS = "held = []\nwhile True:\n    held.append(b'x' * (1 << 24))"
@@ -175,6 +217,9 @@ HOSTILE = {
         "expected numbers",
     ),
     "forges-frames": ([SCALED, FORGED], FIRST, "not an answer"),
+    "forges-a-note": ([SCALED, FORGED_NOTE], FIRST, "left with status 0"),
+    "sends-an-endless-shape": ([SCALED, ENDLESS_SHAPE], FIRST, "more parts"),
+    "hides-a-change": ([HIDES_A_CHANGE, SUMS], SECOND, "changed its argument x"),
     "returns-a-huge-shape": (in_sums(BROADCASTS, "import numpy as np"), FIRST, "Error"),
     "answer-that-acts": (in_sums("return Acts(), 3", ACTS), FIRST, "SystemExit"),
     "markup-in-an-error": (

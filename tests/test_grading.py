@@ -135,6 +135,21 @@ def test_others_are_not_harmed(hostile):
     assert not (hostile / "secret").exists()
 
 
+def test_made_up_notes_are_left_out(hostile):
+    assert "fault of the grader" not in feedback(hostile, "forges-a-note")
+
+
+def test_a_link_to_the_master_is_no_submission(tmp_path):
+    submit(tmp_path, "right", RIGHT)
+    (tmp_path / "master").mkdir()
+    write_page(tmp_path / "master" / "toy.ipynb", "# Toy", RIGHT)
+    (tmp_path / "submissions" / "links").symlink_to(tmp_path / "master")
+    (tmp_path / "submissions" / "link.ipynb").symlink_to(tmp_path / "master/toy.ipynb")
+    grade(tmp_path)
+    points = {student: row["points"] for student, row in rows(tmp_path).items()}
+    assert points == {"right": "3", "links": "0", "link": "0"}
+
+
 def test_nobody_reached_the_network(hostile, listener):
     listener.settimeout(0.1)
     with pytest.raises(TimeoutError):
@@ -143,7 +158,7 @@ def test_nobody_reached_the_network(hostile, listener):
 
 def test_summary_of_the_class(hostile):
     text = (hostile / "grades" / "toy" / "summary.html").read_text()
-    assert f"{len(rows(hostile))} submissions" in text
+    assert f"Submissions: {len(rows(hostile))}" in text
     assert "<svg" in text and "<script>" not in text
     assert 'href="feedback/right-0.html"' in text
 
@@ -168,13 +183,13 @@ def test_goes_on_after_an_interruption(tmp_path):
     assert not list(kept.glob("*.part"))
 
     ended = grade(tmp_path)
-    assert f"8 submissions, {len(first)} of them graded before" in ended.stdout
+    assert f"Submissions: 8, graded before: {len(first)}" in ended.stdout
     assert all(path.stat().st_mtime_ns == before for path, before in first.items())
     assert [row["points"] for row in rows(tmp_path).values()] == ["3"] * 8
 
     submit(tmp_path, "student-0", [SUMS])  # handed in again
     ended = grade(tmp_path)
-    assert "8 submissions, 7 of them graded before" in ended.stdout
+    assert "Submissions: 8, graded before: 7" in ended.stdout
     assert rows(tmp_path)["student-0"]["points"] == "1"
     assert "graded before" in grade(tmp_path, "--again").stdout
 

@@ -1,14 +1,20 @@
 """The built site: whole, of one piece, quiet, and readable on a phone."""
 
 import copy
+import json
 import re
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from browser import open_page
 from bs4 import BeautifulSoup
-from conftest import PAGES, ROOT
+from conftest import PAGES, ROOT, read_page
+from fontTools.ttLib import TTFont
+
+AXE = Axe()
+LESSON = "LearningResource"
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +43,7 @@ def test_internal_links_and_anchors(site, soups):
     for path, soup in soups.items():
         for tag in soup.select("[href], [src]"):
             link = tag.get("href") or tag.get("src")
+            link = link.removeprefix("/book/") if path == "404.html" else link
             if re.match(r"(https?:|mailto:|data:|javascript:)", link) or link == "#":
                 continue
             target, anchor = urldefrag(urljoin(path, unquote(link)))
@@ -120,29 +127,165 @@ def pages_to_open():
 
 @pytest.mark.parametrize("path", pages_to_open())
 def test_page_in_a_browser(browser, address, path):
-    """No request to another host, no console complaint, no sideways scrolling."""
-    for width, scheme in (
-        (1280, "light"),
-        (1280, "dark"),
-        (390, "light"),
-        (390, "dark"),
-    ):
-        page, troubles = open_page(browser, address, path, width, scheme)
-        assert not troubles, (width, scheme)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate("document.documentElement.dataset.theme") == scheme
-        if width == 390:
-            for image in page.locator(".cell_output img").all():
-                assert image.bounding_box()["width"] <= 390
-        page.context.close()
-
-
-def test_search_finds_a_page(browser, address):
-    page, troubles = open_page(browser, address, "search.html?q=forget+gate")
-    page.get_by_role("link", name=re.compile("An LSTM in Keras")).first.wait_for(
-        timeout=10_000
-    )
+    """No request to another host, no complaint, no sideways scrolling; axe agrees."""
+    page, troubles = open_page(browser, address, path)
     assert not troubles
+    for width, scheme in (1280, "light"), (1280, "dark"), (390, "dark"), (390, "light"):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.wait_for_function(
+            f"document.documentElement.dataset.theme === '{scheme}'", timeout=5000
+        )
+        # Code has been looked at by then, and a formula is a hundred elements.
+        left_out = [".highlight", ".katex"] if width == 390 else []
+        found = AXE.run(
+            page,
+            context={"exclude": [[part] for part in left_out]} if left_out else None,
+            options={"preload": False, "resultTypes": ["violations"]},
+        ).response["violations"]
+        assert not [(v["id"], v["nodes"][0]["html"]) for v in found], (width, scheme)
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for image in page.locator(".cell_output img").all():
+        assert image.bounding_box()["width"] <= 360
+    page.context.close()
+
+
+@pytest.mark.parametrize("path", ["book/index.html", "book/4-code/4-train.html"])
+def test_opened_as_a_file(site, browser, path):
+    """From a folder, without any server: whole, and quiet."""
+    page, troubles = open_page(browser, site.as_uri(), path)
+    assert not [t for t in troubles if "searchindex" not in t]
+    assert page.locator("article h1").first.is_visible()
+    formulas = page.locator(".katex-html").count()
+    assert not formulas or page.evaluate("document.fonts.check('1em KaTeX_Math')")
+
+
+def test_without_javascript(browser, address):
+    """Text, formulas, folding, menus and the way to the next page need no script."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}/book/3-mathematics/1-bptt.html")
+    assert page.locator(".katex-html").first.is_visible()
+    solution = page.locator("details", has_text="# Solution").first
+    solution.locator("summary").click()
+    assert solution.locator("pre").first.is_visible()
+    menu = page.locator(".dropdown-download-buttons")
+    menu.locator("button").first.focus()
+    assert menu.locator(".btn-download-source-button").first.is_visible()
+    page.get_by_role("link", name="next").first.click()
+    assert "2-lstm-backward" in page.url
+    context.close()
+
+
+def test_keyboard_reaches_and_opens_a_solution(browser, address):
+    page, _ = open_page(browser, address, "book/4-code/1-data.html")
+    solution = page.locator("details", has_text="# Solution").first
+    solution.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert solution.locator("pre").first.is_visible()
+
+
+def test_each_page_says_what_it_is_about(soups):
+    """Description, social card, structured data: plain words, not another page's."""
+    base = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"]
+    said = {}
+    for path, soup in soups.items():
+        if not path.startswith("book/"):
+            continue
+        content = {
+            tag.get("name") or tag.get("property"): tag["content"]
+            for tag in soup.head.select("meta[content]")
+        }
+        about = content["description"]
+        assert 20 < len(about) <= 202, (path, about)
+        assert not re.search(r"[\\$]|\\bmathbf\\b", about), (path, about)
+        assert content["og:url"] == f"{base}{path}"
+        assert content["og:image"] == f"{base}_static/card.png"
+        assert soup.head.select_one('link[rel="canonical"]')["href"] == f"{base}{path}"
+        data = json.loads(soup.select_one('script[type="application/ld+json"]').string)
+        assert data["description"] == about
+        assert data["@type"] == ("Course" if path == "book/index.html" else LESSON)
+        said.setdefault(about, []).append(path)
+    assert not [paths for paths in said.values() if len(paths) > 1]
+
+
+def test_map_of_the_site(site, soups):
+    listed = set(re.findall(r"<loc>([^<]+)</loc>", (site / "sitemap.xml").read_text()))
+    base = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"]
+    assert {f"{base}{path}" for path in soups if path.startswith("book/")} <= listed
+    assert (site / "_static/card.png").exists()
+    missing = soups["404.html"]
+    for tag in missing.select("link[href], script[src], a[href], img[src]"):
+        link = tag.get("href") or tag.get("src")
+        assert re.match(r"(https?:|mailto:|#|/book/)", link), link  # from any address
+
+
+def test_each_notebook_can_be_had_both_ways(site, soups):
+    """Executed, with outputs; and as in the repository, without."""
+    for name in PAGES:
+        path = name.replace(".ipynb", ".html")
+        links = [a["href"] for a in soups[path].select("a[download]")]
+        links = [link for link in links if link.endswith(".ipynb")]
+        clean, executed = (site / urljoin(path, link) for link in links)
+        cells = json.loads(clean.read_text())["cells"]
+        assert not [c for c in cells if c.get("outputs") or c.get("execution_count")]
+        ours = [cell["source"] for cell in read_page(name)]
+        assert ["".join(cell["source"]) for cell in cells] == ours
+        if any(cell["cell_type"] == "code" for cell in cells):
+            ran = json.loads(executed.read_text())["cells"]
+            assert any(cell.get("outputs") for cell in ran)
+
+
+@pytest.mark.parametrize(
+    ("query", "finds"),
+    [
+        ("forget gate", "The LSTM, gate by gate"),
+        ("gradcheck", "LSTM: forward and backward"),
+        ("遗忘门", "Notation"),
+    ],
+)
+def test_search_finds(browser, address, query, finds):
+    """Terms, names in code, and the Chinese terms of the table."""
+    page, troubles = open_page(browser, address, f"search.html?q={query}")
+    page.get_by_role("link", name=re.compile(finds)).first.wait_for(timeout=10_000)
+    assert not troubles
+
+
+def test_theme_switch(browser, address):
+    page, _ = open_page(browser, address, "book/index.html")
+    seen = set()
+    for _ in range(3):
+        page.locator(".theme-switch-button").first.click()
+        seen.add(page.evaluate("document.documentElement.dataset.mode"))
+    assert seen == {"light", "dark", "auto"}
+
+
+def test_icons_are_there(site, browser, address):
+    """The fonts are cut down to the icons used: each of them still has a shape."""
+    page, _ = open_page(browser, address, "book/4-code/4-train.html")
+    for icon in page.locator(".article-header-buttons .fa-download").all():
+        assert icon.bounding_box()["width"] > 5
+    fonts = [TTFont(path) for path in site.rglob("fa-*.woff2")]
+    shapes = {code for font in fonts for code in font.getBestCmap()}
+    for code in (0xF002, 0xF019, 0xF0C9, 0xF135, 0xF09B, 0xF078, 0xF105, 0xF185):
+        assert code in shapes, hex(code)
+
+
+def test_a_page_is_light(soups, site, browser, address):
+    """What a first visit to the longest page transfers, packed: at most 350 kB."""
+    page = browser.new_context().new_page()
+    sizes = []
+
+    def add(response):
+        sizes.append(int(response.headers.get("content-length", 0)))
+
+    page.on("response", add)
+    page.goto(f"{address}/book/4-code/9-keras.html")
+    page.wait_for_load_state("networkidle")
+    assert len(sizes) > 10
+    assert sum(sizes) < 350_000
+    page.context.close()
 
 
 def test_a_solution_opens(browser, address):

@@ -29,6 +29,7 @@ import sandbox
 from tqdm import tqdm
 
 import recurrent
+from recurrent.assignments import Given
 
 HERE = Path(__file__).parent
 MASTERS = HERE.parent / "assignments"
@@ -40,6 +41,7 @@ NOTEBOOK_BYTES = 10 << 20
 MOST_BYTES = 1 << 26  # of answers, from one submission
 START_SECONDS = 5  # for Python, NumPy and the sandbox itself
 SKIPPED = re.compile(r"\s*# experiment\b")
+KNOWN = re.compile(r"(begin|end|cell/\d{1,4}|q\d+/(-|\d+!?))\Z")
 MAGIC = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)
 
 
@@ -62,7 +64,8 @@ def find_submissions(folder, name):
             inside = sorted(path.rglob("*.ipynb"))
             inside = [p for p in inside if ".ipynb_checkpoints" not in p.parts]
             named = [p for p in inside if p.name == f"{name}.ipynb"] or inside
-            found[path.name] = named[0] if named else path / f"{name}.ipynb"
+            student = path.name if path.name not in found else f"{path.name} (folder)"
+            found[student] = named[0] if named else path / f"{name}.ipynb"
     return found
 
 
@@ -127,6 +130,7 @@ def grade(assignment, data, seed, script):
     else:
         stream, why = run(assignment, cells, all_cases, script, whole)
         frames = {name: (outline, blob) for name, outline, blob in child.unpack(stream)}
+        frames = {name: frame for name, frame in frames.items() if KNOWN.match(name)}
         notes += how_it_went(frames, why)
     given = assignment.functions()
     questions = []
@@ -231,18 +235,18 @@ def judge(question, case, frames, key, given, says):
 
 def changed(before, after, name=""):
     """Which argument the function left changed, in words, or None."""
+    if isinstance(before, Given):
+        return None
     if isinstance(before, (tuple, list)):
-        before, after = dict(enumerate(before)), dict(enumerate(after))
+        before, after = dict(enumerate(before)), dict(enumerate(after or ()))
     if isinstance(before, dict):
         parts = (
-            changed(part, after[key], name or key)
-            for key, part in before.items()
-            if key in after
+            changed(part, after.get(key), name or key) for key, part in before.items()
         )
         return next(filter(None, parts), None)
     if not isinstance(before, np.ndarray):
         return None
-    after = np.asarray(after)
+    after = np.asarray(None if after is None else after)
     numbers = before.dtype.kind == "f" and after.dtype.kind == "f"
     if np.array_equal(before, after, equal_nan=numbers):
         return None
@@ -292,13 +296,13 @@ def grade_all(module, found, folder, options):
     script = Path(child.__file__).read_text(encoding="utf-8")
     results, waiting = {}, {}
     for student, path in found.items():
-        data = read_file(path)
+        data = read_file(path, options.submissions)
         stamp = hashlib.sha256(version + (data or b"")).hexdigest()
         results[student] = load(kept / f"{report.file_name(student)}.json", stamp)
         if results[student] is None:
             waiting[student] = data, stamp
     done = len(found) - len(waiting)
-    print(f"{len(found)} submissions, {done} of them graded before.")
+    print(f"Submissions: {len(found)}, graded before: {done}.")
     modules = (child, sandbox, report, module, sys.modules[__name__])
     with executor(options.scheduler, options.processes, modules) as pool:
         jobs = {
@@ -330,10 +334,13 @@ def failed(assignment, error):
     return result | {"sandboxed": True, "seconds": 0}
 
 
-def read_file(path):
-    """Bytes of a submission, no more than it takes to refuse it; None without one."""
+def read_file(path, folder):
+    """Bytes of a submission, no more than it takes to refuse it; None without one.
+
+    A link out of the folder of submissions counts as none: it may lead to the master.
+    """
     try:
-        if not path.is_file():
+        if not path.is_file() or folder.resolve() not in path.resolve().parents:
             return None
         with path.open("rb") as file:
             return file.read(NOTEBOOK_BYTES + 1)

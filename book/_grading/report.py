@@ -9,6 +9,7 @@ from pathlib import Path
 
 import jinja2
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -90,7 +91,8 @@ def histogram(assignment, results):
     edges = [number - 0.5 for number in range(int(of) + 2)]
     ax.hist(points, edges, color="#1f5f8b", rwidth=0.85)
     ax.set(xlabel=f"points of {of:g}", ylabel="students")
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     ax.spines[["top", "right"]].set_visible(False)
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})

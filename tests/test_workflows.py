@@ -1,0 +1,147 @@
+"""What GitHub and git read: workflows, forms, hooks, and the commands they name."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import PAGES, ROOT
+
+GITHUB = ROOT / ".github"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+SCHEMAS = {
+    "vendor.github-workflows": WORKFLOWS,
+    "vendor.dependabot": [GITHUB / "dependabot.yml"],
+    "vendor.github-issue-forms": sorted((GITHUB / "ISSUE_TEMPLATE").glob("*.yml")),
+}
+# Beside make and .ci/run: what only the runner can do, or only GitHub's own client.
+SYSTEM = r"sudo apt-get (update|install) |git diff |gh issue "
+COMMAND = re.compile(rf"make |(sudo env [^;&|]* )?(bash )?\.ci/run$|{SYSTEM}")
+
+
+def tool(name, *arguments):
+    """Status and output of a command of this environment, run in the checkout."""
+    command = [Path(sys.executable).with_name(name), *arguments]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return run.returncode, run.stdout + run.stderr
+
+
+def jobs(workflow):
+    return yaml.safe_load(workflow.read_text())["jobs"]
+
+
+def steps(workflow):
+    return [step for job in jobs(workflow).values() for step in job["steps"]]
+
+
+def targets():
+    """Names that can be made."""
+    rules = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return set(rules)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_files_follow_githubs_schemas(schema):
+    files = SCHEMAS[schema]
+    status, said = tool("check-jsonschema", "--builtin-schema", schema, *files)
+    assert status == 0, said
+
+
+ZIZMOR = ["--offline", "--no-progress", "--quiet", "--format=plain"]
+
+
+def test_workflows_leak_nothing_and_ask_for_little():
+    status, said = tool("zizmor", *ZIZMOR, ".github")
+    assert status == 0, said
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "says"),
+    [
+        ("make assignments book", "make ${{ github.head_ref }}", "template-injection"),
+        ("actions/deploy-pages@v5", "someone/deploy-pages@v5", "unpinned-uses"),
+        ("contents: read", "contents: write", "excessive-permissions"),
+        ("persist-credentials: false", "fetch-depth: 1", "artipacked"),
+    ],
+)
+def test_a_planted_mistake_is_found(right, wrong, says, tmp_path):
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    shutil.copy(GITHUB / "zizmor.yml", folder.parent)
+    text = (GITHUB / "workflows" / "book.yml").read_text()
+    assert right in text
+    (folder / "book.yml").write_text(text.replace(right, wrong))
+    status, said = tool("zizmor", *ZIZMOR, str(tmp_path / ".github"))
+    assert status != 0 and says in said
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_run_what_a_developer_can_run(workflow):
+    for step in steps(workflow):
+        for line in step.get("run", "").splitlines():
+            assert COMMAND.match(line), line
+            if line.startswith("make "):
+                named = {word for word in line.split()[1:] if "=" not in word}
+                assert named and named <= targets(), line
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_and_jobs_end(workflow):
+    for job in jobs(workflow).values():
+        assert job["timeout-minutes"] <= 120
+    for step in steps(workflow):
+        assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/a@v1"))
+    assert "permissions" in yaml.safe_load(workflow.read_text())
+
+
+def test_pythons_of_the_matrix():
+    """From the oldest that the package admits, which is the one of the book."""
+    matrix = jobs(GITHUB / "workflows" / "test.yml")["package"]["strategy"]["matrix"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={matrix['python'][0]}"
+    assert "sys.version_info[:2] != (3, 11)" in (ROOT / "Makefile").read_text()
+    assert matrix["python"][0] == "3.11"
+
+
+def test_package_tests_of_the_makefile_exist():
+    makefile = (ROOT / "Makefile").read_text()
+    names = re.search(r"^ALONE := (.+)$", makefile, re.MULTILINE)[1].split()
+    for name in names:
+        assert (ROOT / "tests" / f"test_{name}.py").exists()
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "pull_request_template.md"])
+def test_guides_name_only_what_there_is(name):
+    text = (GITHUB / name).read_text()
+    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets()
+    for path in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (GITHUB / path).exists(), path
+    for path in re.findall(r"`((?:book|recurrent|tests|\.\w+)/[\w./-]*)`", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_hooks_are_tools_of_this_environment():
+    """So that their versions are those of requirements.txt, once more checked here."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    pins = (ROOT / "requirements.txt").read_text()
+    for hook in [hook for repo in hooks for hook in repo["hooks"]]:
+        name = hook["entry"].split()[0].removeprefix(".venv/bin/")
+        assert re.search(rf"^{name}==", pins, re.MULTILINE), hook["entry"]
+
+
+def test_spelling():
+    status, said = tool("codespell")
+    assert status == 0, said
+
+
+def test_nothing_to_strip_from_notebooks():
+    masters = sorted((ROOT / "book" / "assignments").glob("*.ipynb"))
+    template = GITHUB / "page-template.ipynb"
+    status, said = tool(
+        "nbstripout", "--keep-id", "--verify", *PAGES, *masters, template
+    )
+    assert status == 0, said
