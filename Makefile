@@ -19,7 +19,7 @@ BUILD := $(BIN)/python book/_site/build.py
 
 .DEFAULT_GOAL := help
 .PHONY: help book test test-package bench replicate experiments assignments grade
-.PHONY: serve lab links lock upgrade lighthouse picture clean
+.PHONY: serve lab links lock upgrade lighthouse pdf picture clean
 
 help:  ## say what there is to make
 	@echo "Gates & Gradients. Targets:"
@@ -82,6 +82,9 @@ upgrade: .venv/installed  ## raise every pin to its newest version, then lock
 	  _build/newest.txt requirements.txt > _build/raised.txt
 	@cp _build/raised.txt requirements.txt
 	@$(MAKE) --no-print-directory lock
+
+pdf: book  ## print the whole book to _build/gates-and-gradients.pdf (needs Chromium)
+	@$(BIN)/python book/_site/pdf.py
 
 lighthouse: assignments book  ## score every page as a phone sees it (PAGES=…; needs Chromium; 30 min)
 	@$(BIN)/python tests/lighthouse.py $(PAGES)
