@@ -52,7 +52,7 @@ assignments: .venv/teaching  ## make hand-outs and autograders from the masters
 
 grade: .venv/teaching  ## grade a class (ASSIGNMENT=a2 FROM=submissions TO=grades SCHEDULER=tcp://…)
 	@$(BIN)/python book/_grading/grade.py $(ASSIGNMENT) $(FROM) --output $(TO) \
-	  $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+	  $(if $(AGAIN),--again) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 serve: book  ## show the site at localhost (PORT=8000)
 	@echo "http://localhost:$(PORT)  (Ctrl-C ends it)"

@@ -160,7 +160,7 @@ def write_zip(path, files):
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in sorted(files.items()):
-            info = zipfile.ZipInfo(name)
+            info = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
             runs = name.startswith(("run_", "setup"))
             info.external_attr = (0o755 if runs else 0o644) << 16
             info.compress_type = zipfile.ZIP_DEFLATED
