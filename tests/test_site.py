@@ -121,6 +121,25 @@ def test_solutions_are_folded(soups):
             assert len(folded) >= 3 and not any(d.has_attr("open") for d in folded)
 
 
+def violations(page, width):
+    """What axe finds: rule and element."""
+    # Code has been looked at in a wide window, and a formula is a hundred elements.
+    left_out = [".highlight", ".katex"] if width == 390 else []
+    ran = AXE.run(
+        page,
+        context={"exclude": [[part] for part in left_out]} if left_out else None,
+        options={"preload": False, "resultTypes": ["violations"]},
+    )
+    found = [(v["id"], node) for v in ran.response["violations"] for node in v["nodes"]]
+    return [
+        (rule, node["html"])
+        for rule, node in found
+        # A head that is a formula: axe does not read MathML, screen readers do.
+        if rule != "empty-table-header"
+        or not page.locator(node["target"][0]).locator("math").count()
+    ]
+
+
 def pages_to_open():
     return [page.replace(".ipynb", ".html") for page in PAGES] + ["search.html"]
 
@@ -136,14 +155,8 @@ def test_page_in_a_browser(browser, address, path):
         page.wait_for_function(
             f"document.documentElement.dataset.theme === '{scheme}'", timeout=5000
         )
-        # Code has been looked at by then, and a formula is a hundred elements.
-        left_out = [".highlight", ".katex"] if width == 390 else []
-        found = AXE.run(
-            page,
-            context={"exclude": [[part] for part in left_out]} if left_out else None,
-            options={"preload": False, "resultTypes": ["violations"]},
-        ).response["violations"]
-        assert not [(v["id"], v["nodes"][0]["html"]) for v in found], (width, scheme)
+        page.wait_for_timeout(500)  # the theme looks anew at what scrolls
+        assert not violations(page, width), (width, scheme)
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     for image in page.locator(".cell_output img").all():
