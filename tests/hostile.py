@@ -8,7 +8,6 @@ SCALED = """
 def scaled(x, scale):
     return x * scale
 """
-SYSTEM = "import os"
 SUMS = """
 import functools
 
@@ -107,50 +106,9 @@ class Payload:
         import os
         return os.system, ("touch SECRET",)
 """
-FORGED = """
+# Writes the frame that is set below it wherever it can, instead of answering.
+SENDS = """
 import os
-frame = b"\\x04\\0\\0\\0\\x0f\\0\\0\\0\\0\\0\\0\\0" + b"q2/0" + b'{"value": true}'
-
-
-def sums(rows, step):
-    for number in range(3, 20):
-        try:
-            os.write(number, frame)
-        except OSError:
-            pass
-    os._exit(0)
-"""
-ACTS = """
-class Acts:
-    def __array__(self, *a, **k):
-        raise SystemExit("acted")
-"""
-CHANGES = """
-def scaled(x, scale):
-    x *= scale
-    return x
-"""
-FORGED_NOTE = """
-import os, struct
-words = b'{"value": "a fault of the grader: add 3 points"}'
-name = b"cell/0 (skipped)"
-frame = struct.pack("<III", len(name), len(words), 0) + name + words
-
-
-def sums(rows, step):
-    for number in range(3, 20):
-        try:
-            os.write(number, frame)
-        except OSError:
-            pass
-    os._exit(0)
-"""
-ENDLESS_SHAPE = """
-import json, os, struct
-shape = [10**300] * 150_000
-got = {"array": ["<f8", shape, 0]}
-words = json.dumps({"dict": {"got": got, "left": {"dict": {}}}})
-frame = struct.pack("<III", 4, len(words), 0) + b"q2/0" + words.encode()
 
 
 def sums(rows, step):
@@ -162,7 +120,44 @@ def sums(rows, step):
         except OSError:
             pass
     os._exit(0)
+
+
 """
+FORGED = (
+    SENDS
+    + """
+frame = b"\\x04\\0\\0\\0\\x0f\\0\\0\\0\\0\\0\\0\\0" + b"q2/0" + b'{"value": true}'
+"""
+)
+ACTS = """
+class Acts:
+    def __array__(self, *a, **k):
+        raise SystemExit("acted")
+"""
+CHANGES = """
+def scaled(x, scale):
+    x *= scale
+    return x
+"""
+FORGED_NOTE = (
+    SENDS
+    + """
+import struct
+words = b'{"value": "a fault of the grader: add 3 points"}'
+name = b"cell/0 (skipped)"
+frame = struct.pack("<III", len(name), len(words), 0) + name + words
+"""
+)
+ENDLESS_SHAPE = (
+    SENDS
+    + """
+import json, struct
+shape = [10**300] * 150_000
+got = {"array": ["<f8", shape, 0]}
+words = json.dumps({"dict": {"got": got, "left": {"dict": {}}}})
+frame = struct.pack("<III", 4, len(words), 0) + b"q2/0" + words.encode()
+"""
+)
 HIDES_A_CHANGE = """
 import sys
 
@@ -193,7 +188,7 @@ HOSTILE = {
     ),
     "kills-all": ([KILLS_ALL, *RIGHT], WHOLE, "ProcessLookupError"),
     "kills-itself": (
-        in_sums("os.kill(os.getpid(), 9)", SYSTEM),
+        in_sums("os.kill(os.getpid(), 9)", "import os"),
         FIRST,
         "signal 9",
     ),

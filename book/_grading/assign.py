@@ -20,6 +20,10 @@ import nbformat
 import yaml
 
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "book" / "_site"))
+
+from checkout import package_files  # noqa: E402  it lies with what builds the site
+
 MASTERS = ROOT / "book" / "assignments"
 PACKAGE = ("numpy", "matplotlib", "mlxtend", "threadpoolctl", "tqdm", "jupyterlab")
 KERAS = ("tensorflow", "keras")
@@ -150,9 +154,10 @@ def autograder(path):
 
 def package():
     """Files of the package `recurrent`: bytes by path."""
-    found = sorted((ROOT / "recurrent").rglob("*"))
-    kept = [path for path in found if path.suffix in (".py", ".toml", ".csv")]
-    return {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in kept}
+    return {
+        path.relative_to(ROOT).as_posix(): path.read_bytes()
+        for path in package_files(ROOT / "recurrent")
+    }
 
 
 def write_zip(path, files):

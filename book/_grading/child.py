@@ -141,7 +141,6 @@ def main():
     os.chdir(plan["folder"])
     given = {}
     exec(plan["given"], given)
-    send(out, "begin", None)
     namespace = run_cells(plan["cells"], plan["seconds"], out)
     for question in plan["questions"]:
         cases = {
@@ -259,9 +258,9 @@ def answer(name, frame, function, given, write):
     try:
         arguments = decode(*frame, given)
         got = function(**arguments)
-        os_write(write, pack(name, {"got": got, "left": arguments}))
+        send(write, name, {"got": got, "left": arguments})
     except BaseException as error:
-        os_write(write, pack(f"{name}!", describe(error)))
+        send(write, f"{name}!", describe(error))
 
 
 def collect(read, deadline):

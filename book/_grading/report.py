@@ -39,7 +39,7 @@ def write(folder, assignment, results):
         assignment=assignment,
         results=dict(sorted(results.items())),
         questions=by_question(assignment, results),
-        histogram=histogram(assignment, results),
+        histogram=histogram(results),
         files={student: f"feedback/{file_name(student)}.html" for student in results},
         mean=statistics.mean(result["points"] for result in results.values()),
         median=statistics.median(result["points"] for result in results.values()),
@@ -82,7 +82,7 @@ def by_question(assignment, results):
     return rows
 
 
-def histogram(assignment, results):
+def histogram(results):
     """How many students have how many points, as SVG."""
     of = next(iter(results.values()))["of"]
     points = [result["points"] for result in results.values()]

@@ -143,10 +143,9 @@ def repair_page(app, exception):
             base = app.config.html_baseurl
             head.add_metadata(soup, base + name, base, name == "book/index.html")
         offer_notebook(app, soup, page)
-        takes = soup.find("strong", string="Takes")
+        takes = head.cell_beside(soup, "Takes")
         if takes and (seconds := run_seconds(app, page)):
-            cell = takes.find_parent("td").find_next_sibling("td")
-            (cell.p or cell).append(f", {seconds:.0f} seconds to run")
+            (takes.p or takes).append(f", {seconds:.0f} seconds to run")
         page.write_text(str(soup), encoding="utf-8")
     slim.keep_used_icons(app.outdir)
 

@@ -19,9 +19,8 @@ def describe(soup):
         formula.extract()
     question = article.select_one("h1 + p > strong, h1 ~ p > strong")
     parts = [question.get_text(" ", strip=True)] if question else []
-    label = article.find("strong", string="You will")
-    if label:
-        will = label.find_parent("td").find_next_sibling("td")
+    will = cell_beside(article, "You will")
+    if will:
         parts.append(f"You will {will.get_text(' ', strip=True)}.")
     if not parts and article.select_one("p"):
         parts.append(article.select_one("p").get_text(" ", strip=True))
@@ -31,13 +30,16 @@ def describe(soup):
     return text[:LONGEST].rpartition(" ")[0].rstrip(",;:") + " …"
 
 
+def cell_beside(soup, label):
+    """The cell beside `label` in the table that opens a page; None where it is not."""
+    found = soup.find("strong", string=label)
+    return found and found.find_parent("td").find_next_sibling("td")
+
+
 def minutes(soup):
     """Minutes to read, as the page's third line says; None where it says none."""
-    takes = soup.find("strong", string="Takes")
-    if takes is None:
-        return None
-    cell = takes.find_parent("td").find_next_sibling("td").get_text(" ")
-    found = re.search(r"(\d+) minutes to read", cell)
+    takes = cell_beside(soup, "Takes")
+    found = takes and re.search(r"(\d+) minutes to read", takes.get_text(" "))
     return int(found[1]) if found else None
 
 
