@@ -6,6 +6,7 @@ import re
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
+import slim
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from browser import open_page
@@ -15,6 +16,7 @@ from fontTools.ttLib import TTFont
 
 AXE = Axe()
 LESSON = "LearningResource"
+STOPS = "a[href], button, input, select, summary, [tabindex='0']"
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +103,7 @@ def test_formulas_are_typeset(soups):
         )
 
 
-def test_colab_and_source_links(soups):
+def test_ways_in(soups):
     repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
     owner_and_name = repository["url"].removeprefix("https://github.com/")
     for page in PAGES:
@@ -111,6 +113,11 @@ def test_colab_and_source_links(soups):
         colab = "https://colab.research.google.com/github/"
         assert f"{colab}{owner_and_name}/blob/{repository['branch']}/{page}" in links
         assert repository["url"] in links
+        at = f"{repository['branch']}?urlpath=lab/tree/{page}"
+        assert f"https://mybinder.org/v2/gh/{owner_and_name}/{at}" in links
+        assert f"{repository['url']}/edit/{repository['branch']}/{page}" in links
+        ask = f"{repository['url']}/issues/new?title=Issue%20on%20page%20%2F"
+        assert [link for link in links if link.startswith(ask)]
 
 
 def test_solutions_are_folded(soups):
@@ -148,7 +155,10 @@ def pages_to_open():
 def test_page_in_a_browser(browser, address, path):
     """No request to another host, no complaint, no sideways scrolling; axe agrees."""
     page, troubles = open_page(browser, address, path)
+    page.evaluate("document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
+    page.wait_for_load_state("networkidle")
     assert not troubles
+    page.add_style_tag(content="section { content-visibility: visible !important }")
     for width, scheme in (1280, "light"), (1280, "dark"), (390, "dark"), (390, "light"):
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -197,6 +207,44 @@ def test_keyboard_reaches_and_opens_a_solution(browser, address):
     solution.locator("summary").focus()
     page.keyboard.press("Enter")
     assert solution.locator("pre").first.is_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_keyboard_reaches_everything(browser, address, width):
+    """Every link, button, fold and scrolling box, by the tabulator alone."""
+    page, _ = open_page(browser, address, "book/4-code/1-data.html", width)
+    page.evaluate(
+        "addEventListener('focusin', e => e.target.setAttribute('reached', ''))"
+    )
+    for _ in range(600):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+    else:
+        pytest.fail("the tabulator does not come to an end of the page")
+    stops = page.locator(f":is({STOPS}):visible:not([tabindex='-1'], :disabled)")
+    assert stops.count() > 40
+    assert not [s.evaluate("e => e.outerHTML") for s in stops.all() if not reached(s)]
+    boxes = page.locator("pre:visible")
+    wide = [b for b in boxes.all() if b.evaluate("e => e.scrollWidth > e.clientWidth")]
+    assert wide
+    assert all(reached(box) for box in wide)
+
+
+def reached(place):
+    """Whether the keyboard came to an element."""
+    return place.get_attribute("reached") is not None
+
+
+def test_a_link_into_a_page_leads_there(browser, address):
+    """Also on a phone, which lays out what lies above only when it is needed."""
+    path = "book/3-mathematics/3-gradient-flow.html"
+    page, _ = open_page(browser, address, path, width=390)
+    target = page.locator("article section[id]").last.get_attribute("id")
+    page.goto(f"{address}/{path}#{target}")
+    page.wait_for_timeout(500)
+    top = page.locator(f"#{target} > :is(h2, h3)").bounding_box()["y"]
+    assert 0 <= top < 400
 
 
 def test_each_page_says_what_it_is_about(soups):
@@ -307,3 +355,19 @@ def test_a_solution_opens(browser, address):
     assert not solution.locator("pre").first.is_visible()
     solution.locator("summary").click()
     assert solution.locator("pre").first.is_visible()
+
+
+def test_only_unused_styles_are_left_out():
+    css = """.a, .b .c { x: 1 } #d.a { x: 2 } /* words */ p > i { x: 3 }
+    @media print { .b { x: 4 } .a:not(.b) { x: 5 } } @media screen { .b { x: 6 } }"""
+    assert slim.keep_used_rules(css, {"a", "c"}).replace(" ", "") == (
+        ".a{x:1}p>i{x:3}@mediaprint{.a:not(.b){x:5}}"
+    )
+
+
+def test_a_new_theme_script_is_noticed(tmp_path):
+    script = tmp_path / slim.THEME
+    script.parent.mkdir(parents=True)
+    script.write_text("another version")
+    with pytest.raises(RuntimeError, match="theme has changed"):
+        slim.slim_site(tmp_path, [], set())

@@ -111,6 +111,7 @@ def repair_page(app, exception):
     """Mend what the theme and Sphinx leave, in every built page."""
     if exception or app.builder.format != "html":
         return
+    sheets, names = [], set()
     for page in Path(app.outdir).rglob("*.html"):
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
         for summary in soup.select("nav summary"):
@@ -139,6 +140,8 @@ def repair_page(app, exception):
                 link["href"] = target.as_posix()
         name = page.relative_to(app.outdir).as_posix()
         slim.trim_scripts(soup, searches=name == "search.html")
+        slim.settle_pictures(soup, page.parent)
+        sheets = max(sheets, slim.join_styles(soup), key=len)  # a page out of the frame
         if name.startswith("book/"):
             base = app.config.html_baseurl
             head.add_metadata(soup, base + name, base, name == "book/index.html")
@@ -147,7 +150,8 @@ def repair_page(app, exception):
         if takes and (seconds := run_seconds(app, page)):
             (takes.p or takes).append(f", {seconds:.0f} seconds to run")
         page.write_text(str(soup), encoding="utf-8")
-    slim.keep_used_icons(app.outdir)
+        names |= slim.names_in_page(soup)
+    slim.slim_site(app.outdir, sheets, names)
 
 
 def offer_notebook(app, soup, page):
@@ -192,5 +196,5 @@ def setup(app):
     app.connect("config-inited", use_bundled_katex)
     app.add_transform(QuotesToBoxes)
     app.connect("build-finished", serve_katex)
-    app.connect("build-finished", repair_page)
+    app.connect("build-finished", repair_page, priority=900)  # after the theme
     return {"parallel_read_safe": True, "parallel_write_safe": True}

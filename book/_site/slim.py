@@ -1,17 +1,30 @@
-"""Leave out of the site what no page uses: most of the theme's icons, and scripts."""
+"""Leave out of the site what no page uses: most styles, icons and scripts."""
 
+import hashlib
 import re
-from pathlib import Path
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
 
+import tinycss2
 from fontTools import subset
 
-# Put into pages by the theme's scripts.
-LATER = {"xmark", "check", "copy"}
 FONTS = "_static/vendor/fontawesome/webfonts"
-STYLE = "_static/styles/pydata-sphinx-theme.css"
 # Not before the page is shown; each waits for the page's end by itself.
 SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
 AT_ONCE = "documentation_options.js"  # an inline script after it needs it
+STYLE = "_static/site.css"
+VERSION = "?v=VERSION-OF-STYLE"  # in pages until the style sheet is known
+THEME = "_static/scripts/pydata-sphinx-theme.js"
+# The theme lets the keyboard reach what scrolls sideways. To find out, it has all of
+# a page laid out at once; it can as well ask when a part comes near the screen.
+ASK_ALL = "{e.tabIndex=e.scrollWidth"
+ASK_SHOWN = "{if(e.checkVisibility({contentVisibilityAuto:!0}))e.tabIndex=e.scrollWidth"
+ASK_ONCE = 'window.addEventListener("resize",t),new MutationObserver(t)'
+ASK_AGAIN = (
+    '["contentvisibilityautostatechange","toggle"].forEach('
+    "e=>document.addEventListener(e,t,!0)),"
+)
 
 
 def trim_scripts(soup, searches):
@@ -31,40 +44,148 @@ def trim_scripts(soup, searches):
         meta.extract()
 
 
-def used_icons(pages):
-    """Names of the icons in these pages' HTML."""
-    found = {
-        name
-        for page in pages
-        for name in re.findall(r"\bfa-([a-z0-9-]+)", page.read_text(encoding="utf-8"))
-    }
-    return found | LATER
+def settle_pictures(soup, folder):
+    """Give pictures their place before they come, and let those below wait.
+
+    Args:
+        soup: the page, parsed; changed in place.
+        folder: where the page lies.
+    """
+    for picture in soup.select("img:not(.logo__image)"):
+        picture["loading"] = "lazy"
+        if picture["src"].endswith(".svg"):
+            drawing = (folder / picture["src"]).read_text(encoding="utf-8")
+            box = re.search(r'viewBox="([^"]+)"', drawing)[1].split()
+            picture["width"], picture["height"] = (f"{float(x):.0f}" for x in box[2:])
 
 
-def keep_used_icons(outdir):
-    """Cut the icon fonts of a built site down to the icons that it shows.
+def join_styles(soup):
+    """Have a page ask for one style sheet; returns those it had, in their order.
+
+    Args:
+        soup: the page, parsed; changed in place.
+    """
+    links = soup.select('link[rel="stylesheet"][href*="_static/"]')
+    sheets = [link["href"].partition("_static/")[2].partition("?")[0] for link in links]
+    if links:
+        links[0]["href"] = links[0]["href"].partition("_static/")[0] + STYLE + VERSION
+    for link in links[1:]:
+        link.extract()
+    return sheets
+
+
+def names_in_page(soup):
+    """Classes and ids of a parsed page."""
+    names = {name for part in soup.select("[class]") for name in part["class"]}
+    return names | {part["id"] for part in soup.select("[id]")}
+
+
+def slim_site(outdir, sheets, names):
+    """Cut the styles and the icon fonts of a built site down to what it shows.
 
     Args:
         outdir: folder of the site.
+        sheets: its style sheets in their order, relative to `_static`.
+        names: classes and ids of its pages. What scripts may add is found here.
+
+    Raises:
+        RuntimeError: where the theme's script is not the one that is known here.
     """
-    outdir = Path(outdir)
-    css = (outdir / STYLE).read_text(encoding="utf-8")
-    used = used_icons(outdir.rglob("*.html"))
-    codes = {ord(c) for c in css if "\ue000" <= c <= "\uf8ff"}  # the theme's own
-    for selectors, code in re.findall(r'([^{}]*):before\{content:"\\([0-9a-f]+)"', css):
-        if used & set(re.findall(r"\.fa-([a-z0-9-]+)", selectors + ":before")):
-            codes.add(int(code, 16))
-    for path in (outdir / FONTS).glob("*.woff2"):
+    static = Path(outdir, "_static")
+    ask_when_shown(Path(outdir, THEME))
+    (static / "scripts/fontawesome.js").unlink(missing_ok=True)
+    for pattern in ("*.map", "*.ttf"):
+        for path in static.rglob(pattern):
+            path.unlink()
+    for path in static.rglob("*.js"):
+        if path.name not in SEARCH:
+            text = path.read_text(encoding="utf-8")
+            names = names | set(re.findall(r"[\w-]+", text))
+    style = "".join(keep_used_rules(sheet_text(static, name), names) for name in sheets)
+    Path(outdir, STYLE).write_text(style, encoding="utf-8")
+    version = f"?v={hashlib.sha256(style.encode()).hexdigest()[:8]}"
+    for page in Path(outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace(VERSION, version), encoding="utf-8")
+    keep_used_icons(Path(outdir, FONTS), style)
+
+
+def ask_when_shown(script):
+    """Have the theme's script look at what is on the screen only; changes the file."""
+    text = script.read_text(encoding="utf-8")
+    if text.count(ASK_ALL) != 1 or text.count(ASK_ONCE) != 1:
+        raise RuntimeError(f"{THEME}: the theme has changed; see ASK_ALL in slim.py.")
+    text = text.replace(ASK_ALL, ASK_SHOWN).replace(ASK_ONCE, ASK_AGAIN + ASK_ONCE)
+    script.write_text(text, encoding="utf-8")
+
+
+def keep_used_icons(folder, style):
+    """Cut the fonts in a folder down to the icons that a style sheet names."""
+    codes = {ord(c) for c in style if "\ue000" <= c <= "\uf8ff"}
+    codes |= {int(code, 16) for code in re.findall(r'"\\([0-9a-f]+)"', style)}
+    for path in folder.glob("*.woff2"):
         options = subset.Options(flavor="woff2", layout_features=[])
         font = subset.load_font(path, options)
         subsetter = subset.Subsetter(options)
         subsetter.populate(unicodes=codes)
         subsetter.subset(font)
         subset.save_font(font, path, options)
-    for path in (outdir / FONTS).glob("*.ttf"):
-        path.unlink()
-    style = re.sub(r',url\([^)]*\.ttf\) format\("truetype"\)', "", css)
-    (outdir / STYLE).write_text(style, encoding="utf-8")
-    for path in (outdir / "_static").rglob("*.map"):
-        path.unlink()
-    (outdir / "_static/scripts/fontawesome.js").unlink(missing_ok=True)
+
+
+def sheet_text(static, name):
+    """A style sheet with those it imports; addresses become relative to `_static`."""
+    path = static / name
+    folder = PurePosixPath(name).parent
+
+    def address(match):
+        return f"url({normpath(folder / match[1])})"
+
+    css = path.read_text(encoding="utf-8")
+    path.unlink()
+    imports = re.findall(r'@import "([^"]+)";', css)
+    css = re.sub(r'@import "[^"]+";', "", css)
+    css = re.sub(r"""url\((?!["']?data:)([^)]+)\)""", address, css)
+    return "".join(sheet_text(static, normpath(folder / i)) for i in imports) + css
+
+
+def keep_used_rules(css, names):
+    """A style sheet without the selectors that name a class or id not among `names`."""
+    css = re.sub(r',url\([^)]*\.ttf\) format\("truetype"\)', "", css)
+    return "".join(trimmed(tinycss2.parse_stylesheet(css, True, True), names))
+
+
+def trimmed(rules, names):
+    """Yield what is left of each of these parsed rules, as text."""
+    for rule in rules:
+        if rule.type == "qualified-rule":
+            used = [s for s in selectors(rule.prelude) if demands(s) <= names]
+            if used:
+                heads = ",".join(tinycss2.serialize(s).strip() for s in used)
+                yield f"{heads}{{{tinycss2.serialize(rule.content).strip()}}}"
+        elif rule.type == "at-rule" and rule.lower_at_keyword in ("media", "supports"):
+            inside = tinycss2.parse_rule_list(rule.content, True, True)
+            if body := "".join(trimmed(inside, names)):
+                yield f"@{rule.at_keyword}{tinycss2.serialize(rule.prelude)}{{{body}}}"
+        else:
+            yield rule.serialize()
+
+
+def selectors(prelude):
+    """The selectors of a rule, each a list of tokens."""
+    parts = [[]]
+    for token in prelude:
+        if token == ",":
+            parts.append([])
+        else:
+            parts[-1].append(token)
+    return parts
+
+
+def demands(selector):
+    """Classes and ids that a page must have for a selector to match anything.
+
+    What stands in brackets, as in `:not(.x)`, is left alone.
+    """
+    pairs = pairwise(selector)
+    classes = {b.value for a, b in pairs if a == "." and b.type == "ident"}
+    return classes | {token.value for token in selector if token.type == "hash"}
