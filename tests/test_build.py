@@ -8,6 +8,7 @@ from pathlib import Path
 
 import build
 import checkout
+import pikepdf
 import pytest
 from conftest import write_page
 
@@ -49,6 +50,22 @@ def test_from_nothing_to_a_fresh_site(make, small_book):
 
     # Sources are left alone: no outputs came into them.
     assert '"outputs": []' in (small_book / "book/plain.ipynb").read_text()
+
+
+def test_the_book_as_a_pdf(make, small_book, browser):
+    """Whole, and with an outline that names its pages."""
+    script = str(small_book / "book/_site/pdf.py")
+    result, _ = make(command=[sys.executable, script])
+    assert result.returncode != 0 and "make book" in result.stderr
+    assert make()[0].returncode == 0
+    result, _ = make(command=[sys.executable, script])
+    assert result.returncode == 0, result.stdout + result.stderr
+    book = small_book / "_build/html/_downloads/gates-and-gradients.pdf"
+    assert str(book) in result.stdout
+    with pikepdf.open(book) as pdf, pdf.open_outline() as outline:
+        assert len(pdf.pages) >= 3
+        assert [item.title for item in outline.root] == ["Words"]
+        assert [item.title for item in outline.root[0].children] == ["Plain", "Uses"]
 
 
 def change_page(root):

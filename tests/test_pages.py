@@ -4,11 +4,13 @@ import re
 import statistics
 import subprocess
 import sys
+import tomllib
 
 import nbformat
 import pytest
 import yaml
 from conftest import PAGES, ROOT, read_page
+from packaging.requirements import Requirement
 
 import recurrent
 
@@ -99,6 +101,23 @@ def test_colab_can_install_the_package(page):
         assert 'if "google.colab" in sys.modules:' in cells[0]["source"]
         assert f"git+{url}" in cells[0]["source"].splitlines()[-1]
         assert cells[0]["metadata"]["tags"] == ["remove-cell"]  # no use on the site
+
+
+def test_colab_keeps_its_own_numpy_and_tensorflow():
+    """The package asks for nothing that Colab would have to replace."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        asked = [*map(Requirement, tomllib.load(file)["project"]["dependencies"])]
+    assert not {"tensorflow", "keras"} & {part.name for part in asked}
+    # The oldest that TensorFlow 2.18, of 2024, came with there.
+    had = {
+        "numpy": "2.0.2",
+        "scipy": "1.13.1",
+        "matplotlib": "3.10.0",
+        "tqdm": "4.67.1",
+    }
+    for part in asked:
+        if part.name in had:
+            assert part.specifier.contains(had[part.name]), part
 
 
 @pytest.mark.parametrize("page", PAGES)

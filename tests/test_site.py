@@ -276,6 +276,8 @@ def test_map_of_the_site(site, soups):
     base = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"]
     assert {f"{base}{path}" for path in soups if path.startswith("book/")} <= listed
     assert (site / "_static/card.png").exists()
+    printed = f"{base}_downloads/gates-and-gradients.pdf"  # `make pdf` puts it there
+    assert soups["book/index.html"].select(f'a[href="{printed}"]')
     missing = soups["404.html"]
     for tag in missing.select("link[href], script[src], a[href], img[src]"):
         link = tag.get("href") or tag.get("src")

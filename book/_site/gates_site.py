@@ -111,6 +111,7 @@ def repair_page(app, exception):
     """Mend what the theme and Sphinx leave, in every built page."""
     if exception or app.builder.format != "html":
         return
+    for_screens = app.builder.name == "html"  # not the one long page for `make pdf`
     sheets, names = [], set()
     for page in Path(app.outdir).rglob("*.html"):
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
@@ -139,9 +140,10 @@ def repair_page(app, exception):
             if (page.parent / target).exists():
                 link["href"] = target.as_posix()
         name = page.relative_to(app.outdir).as_posix()
-        slim.trim_scripts(soup, searches=name == "search.html")
-        slim.settle_pictures(soup, page.parent)
-        sheets = max(sheets, slim.join_styles(soup), key=len)  # a page out of the frame
+        if for_screens:
+            parts = slim.slim_page(soup, page.parent, searches=name == "search.html")
+            sheets = max(sheets, parts[0], key=len)  # one page is outside of the theme
+            names |= parts[1]
         if name.startswith("book/"):
             base = app.config.html_baseurl
             head.add_metadata(soup, base + name, base, name == "book/index.html")
@@ -150,8 +152,8 @@ def repair_page(app, exception):
         if takes and (seconds := run_seconds(app, page)):
             (takes.p or takes).append(f", {seconds:.0f} seconds to run")
         page.write_text(str(soup), encoding="utf-8")
-        names |= slim.names_in_page(soup)
-    slim.slim_site(app.outdir, sheets, names)
+    if for_screens:
+        slim.slim_site(app.outdir, sheets, names)
 
 
 def offer_notebook(app, soup, page):

@@ -27,13 +27,23 @@ ASK_AGAIN = (
 )
 
 
-def trim_scripts(soup, searches):
-    """Drop scripts that a page does not need, and let the others wait.
+def slim_page(soup, folder, searches):
+    """Have a page ask for less; returns its style sheets, and its classes and ids.
 
     Args:
         soup: the page, parsed; changed in place.
+        folder: where the page lies.
         searches: whether it is the page that shows what a search found.
     """
+    trim_scripts(soup, searches)
+    settle_pictures(soup, folder)
+    names = {name for part in soup.select("[class]") for name in part["class"]}
+    names |= {part["id"] for part in soup.select("[id]")}
+    return join_styles(soup), names
+
+
+def trim_scripts(soup, searches):
+    """Drop scripts that a page does not need, and let the others wait."""
     for script in soup.select("script[src]"):
         name = script["src"].rpartition("/")[2].partition("?")[0]
         if name == "fontawesome.js" or (name in SEARCH and not searches):
@@ -45,12 +55,7 @@ def trim_scripts(soup, searches):
 
 
 def settle_pictures(soup, folder):
-    """Give pictures their place before they come, and let those below wait.
-
-    Args:
-        soup: the page, parsed; changed in place.
-        folder: where the page lies.
-    """
+    """Give pictures their place before they come, and let those below wait."""
     for picture in soup.select("img:not(.logo__image)"):
         picture["loading"] = "lazy"
         if picture["src"].endswith(".svg"):
@@ -60,11 +65,7 @@ def settle_pictures(soup, folder):
 
 
 def join_styles(soup):
-    """Have a page ask for one style sheet; returns those it had, in their order.
-
-    Args:
-        soup: the page, parsed; changed in place.
-    """
+    """Have a page ask for one style sheet; returns those it had, in their order."""
     links = soup.select('link[rel="stylesheet"][href*="_static/"]')
     sheets = [link["href"].partition("_static/")[2].partition("?")[0] for link in links]
     if links:
@@ -72,12 +73,6 @@ def join_styles(soup):
     for link in links[1:]:
         link.extract()
     return sheets
-
-
-def names_in_page(soup):
-    """Classes and ids of a parsed page."""
-    names = {name for part in soup.select("[class]") for name in part["class"]}
-    return names | {part["id"] for part in soup.select("[id]")}
 
 
 def slim_site(outdir, sheets, names):
