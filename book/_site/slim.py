@@ -19,7 +19,9 @@ THEME = "_static/scripts/pydata-sphinx-theme.js"
 # The theme lets the keyboard reach what scrolls sideways. To find out, it has all of
 # a page laid out at once; it can as well ask when a part comes near the screen.
 ASK_ALL = "{e.tabIndex=e.scrollWidth"
-ASK_SHOWN = "{if(e.checkVisibility({contentVisibilityAuto:!0}))e.tabIndex=e.scrollWidth"
+ASK_SHOWN = (
+    "{if(e.checkVisibility?.({contentVisibilityAuto:!0})??!0)e.tabIndex=e.scrollWidth"
+)
 ASK_ONCE = 'window.addEventListener("resize",t),new MutationObserver(t)'
 ASK_AGAIN = (
     '["contentvisibilityautostatechange","toggle"].forEach('
