@@ -10,7 +10,8 @@ ENTRIES = references.read_entries()
 # Of every other address outside the book we want to know which paper it is.
 NOT_PAPERS = re.compile(
     r"https://([\w-]+\.)*(github\.com|google\.com|keras\.io|tensorflow\.org|numpy\.org"
-    r"|python\.org|jupyter\.org|onnx\.ai|pytorch\.org|rasbt\.github\.io)(/|$)"
+    r"|python\.org|jupyter\.org|onnx\.ai|pytorch\.org|rasbt\.github\.io"
+    r"|gates-and-gradients\.github\.io)(/|$)"
 )
 
 
