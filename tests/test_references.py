@@ -4,14 +4,15 @@ import re
 
 import pytest
 import references
-from conftest import PAGES, read_page
+import yaml
+from conftest import PAGES, ROOT, read_page
 
 ENTRIES = references.read_entries()
+OURS = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"]
 # Of every other address outside the book we want to know which paper it is.
 NOT_PAPERS = re.compile(
     r"https://([\w-]+\.)*(github\.com|google\.com|keras\.io|tensorflow\.org|numpy\.org"
-    r"|python\.org|jupyter\.org|onnx\.ai|pytorch\.org|rasbt\.github\.io"
-    r"|gates-and-gradients\.github\.io)(/|$)"
+    r"|python\.org|jupyter\.org|onnx\.ai|pytorch\.org|rasbt\.github\.io)(/|$)"
 )
 
 
@@ -22,7 +23,7 @@ def citations():
             if cell["cell_type"] == "markdown":
                 text = re.sub(r"\s+", " ", cell["source"])
                 for words, url in references.LINK.findall(text):
-                    if not NOT_PAPERS.match(url):
+                    if not NOT_PAPERS.match(url) and not url.startswith(OURS):
                         yield page, words, url
 
 
