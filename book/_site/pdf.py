@@ -12,6 +12,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "_build" / "source"
 WORK = ROOT / "_build" / "pdf"
+PRINTED = WORK / "printed.pdf"
 TARGET = ROOT / "_build" / "html" / "_downloads" / "gates-and-gradients.pdf"
 FOOT = """<div style="font: 8px sans-serif; width: 100%; text-align: center">
 <span class="pageNumber"></span></div>"""
@@ -76,9 +77,8 @@ def main():
         page.wait_for_load_state("networkidle")
         page.add_style_tag(content=STYLE)
         page.evaluate(PREPARE)
-        part = TARGET.with_suffix(".part")
         page.pdf(
-            path=part,
+            path=PRINTED,
             format="A4",
             margin={"top": "18mm", "bottom": "18mm", "left": "22mm", "right": "22mm"},
             display_header_footer=True,
@@ -89,12 +89,13 @@ def main():
             tagged=True,
         )
         chromium.close()
-    with pikepdf.open(part) as printed:  # Chromium packs only half of what it writes
+    part = TARGET.with_suffix(".part")
+    with pikepdf.open(PRINTED) as printed:  # Chromium packs only half of what it writes
         with printed.open_outline() as outline:
             mend_titles(outline.root)
         streams = pikepdf.ObjectStreamMode.generate
-        printed.save(TARGET, object_stream_mode=streams, linearize=True)
-    part.unlink()
+        printed.save(part, object_stream_mode=streams, linearize=True)
+    part.replace(TARGET)
     print(f"The book is at {TARGET}")
     return 0
 
