@@ -3,7 +3,7 @@
 # Any Python 3.11: `make book PYTHON=/path/to/python`
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
-SEEDS ?= 0 1 2 3 4
+N ?= 20
 FROM ?= submissions
 TO ?= grades
 
@@ -18,7 +18,7 @@ BIN := .venv/bin
 BUILD := $(BIN)/python book/_site/build.py
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-package bench replicate experiments assignments grade
+.PHONY: help book test test-package bench replicate seeds experiments assignments grade
 .PHONY: serve lab links lock upgrade lighthouse pdf picture clean
 
 help:  ## say what there is to make
@@ -42,7 +42,12 @@ bench: .venv/teaching  ## time the package against Keras, and the grading of a c
 	@$(BIN)/python tests/bench_grading.py
 
 replicate: .venv/installed  ## compare the verdicts of other base seeds (SEEDS="0 1 2 3 4" SCHEDULER=tcp://…)
-	@$(BIN)/python book/_site/replicate.py --seeds $(SEEDS) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+	@$(BIN)/python book/_site/replicate.py --seeds $(or $(SEEDS),0 1 2 3 4) \
+	  $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+
+seeds: .venv/installed  ## run every page under fresh base seeds: can one stop it? (N=20, 3 h; SEEDS= ONLY= SCHEDULER=)
+	@$(BIN)/python book/_site/seeds.py $(if $(SEEDS),--seeds $(SEEDS),--draw $(N)) \
+	  $(if $(ONLY),--only '$(ONLY)') $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 experiments: .venv/installed  ## repeat the recorded runs that a page shows beside its own (two hours)
 	@$(BIN)/python book/_experiments/record.py --again

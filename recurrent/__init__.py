@@ -15,6 +15,7 @@ from recurrent.model import SequenceClassifier, SequenceRegressor
 from recurrent.optimizers import SGD, Adam, clip_by_global_norm
 from recurrent.peephole import PeepholeLSTM
 from recurrent.reber import continual_reber
+from recurrent.results import guard, how_many, say
 from recurrent.rnn import RNN
 from recurrent.tasks import (
     adding_problem,
@@ -51,6 +52,8 @@ __all__ = [
     "expect_close",
     "expect_gradient",
     "gradcheck",
+    "guard",
+    "how_many",
     "jacobians",
     "latch",
     "lies_above",
@@ -60,6 +63,7 @@ __all__ = [
     "reach",
     "read_ledger",
     "record_claim",
+    "say",
     "temporal_order",
     "use_style",
 ]

@@ -11,6 +11,8 @@ from pathlib import Path
 from chromium import launch
 from playwright.sync_api import sync_playwright
 
+# Milliseconds after which what has not come never will; not a measure of speed.
+PATIENCE = 600_000
 PACKED = (".html", ".css", ".js", ".svg", ".json", ".xml", ".ipynb")
 
 
@@ -47,14 +49,22 @@ def serve(folder):
         server.shutdown()
 
 
+def new_page(browser, **options):
+    """An empty page in a context of its own; waits as long as a busy machine needs."""
+    page = browser.new_context(**options).new_page()
+    page.set_default_timeout(PATIENCE)
+    return page
+
+
 def open_page(browser, address, path, width=1280, scheme="light"):
     """Open a page; returns it and a list of complaints and requests to other hosts."""
-    context = browser.new_context(
+    page = new_page(
+        browser,
         viewport={"width": width, "height": 800},
         color_scheme=scheme,
         reduced_motion="reduce",
     )
-    page, troubles = context.new_page(), []
+    troubles = []
 
     def answer(route):
         if route.request.url.startswith(address):

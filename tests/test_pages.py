@@ -1,5 +1,6 @@
 """Every notebook: clean, in the contents, executed, with exercises that work."""
 
+import ast
 import re
 import statistics
 import subprocess
@@ -205,3 +206,29 @@ def test_checks_fail_on_an_empty_answer(page):
             others = {other: 1 for other in names if other != name}
             with pytest.raises(AssertionError, match="empty"):
                 exec(check["source"], others | {name: ..., **helpers})
+
+
+def statements(page):
+    """The text of each `assert` and `guard` of a page."""
+    for cell in code_cells(page):
+        source = re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", cell["source"])
+        lines = source.splitlines()
+        for node in ast.walk(ast.parse(source)):
+            guard = isinstance(node, ast.Call) and ast.unparse(node.func) == "guard"
+            if guard or isinstance(node, ast.Assert):
+                yield "\n".join(lines[node.lineno - 1 : node.end_lineno])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_time_is_measured_and_never_asserted(page):
+    about_time = r"perf_counter|process_time|monotonic|seconds|elapsed"
+    for text in statements(page):
+        assert not re.search(about_time, text), text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_statistical_is_a_guard(page):
+    """An assertion whose comment counts networks or seeds states no spread."""
+    for text in statements(page):
+        counted = r"#.*\b(\d+|five|ten|twenty) (seeds|networks|stacks|draws|runs)\b"
+        assert text.startswith("guard") or not re.search(counted, text), text

@@ -20,6 +20,8 @@ CHECKS = [
     test_pages.test_figures_have_alternative_text,
     test_pages.test_solutions_are_folded_and_leave_answers_alone,
     test_pages.test_checks_fail_on_an_empty_answer,
+    test_pages.test_time_is_measured_and_never_asserted,
+    test_pages.test_what_is_statistical_is_a_guard,
 ]
 
 

@@ -12,7 +12,6 @@ only when it is whole.
 import argparse
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -24,16 +23,19 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from checkout import Book
+from checkout import ANSI, Book
 
 from recurrent.ledger import read_ledger, write_ledger
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 # Said, not enforced: a busy machine or all 70,000 digits take longer.
 PAGE_SECONDS = 120
+# No page fails because the machine is busy: nbclient gives a kernel a minute to start.
+PATIENT = """from nbclient import NotebookClient
+NotebookClient.startup_timeout.default_value = 24 * 3600
+"""
 HANDOUTS_HERE = "<!-- handouts -->"
 NO_HANDOUTS = "This copy of the site came without them; `make assignments` makes them."
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def main(argv=None):
@@ -145,7 +147,7 @@ def execute(book, fingerprints, processes):
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Pages run side by side: threads that wait for each other would keep cores busy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    arguments = ["--nbmake", "--overwrite", "--nbmake-timeout=900", "--exitfirst"]
+    arguments = ["--nbmake", "--overwrite", "--nbmake-timeout=0", "--exitfirst"]
     arguments += [f"--numprocesses={processes}", "--maxschedchunk=1"]
     arguments += ["-p", "no:cacheprovider", "-c", os.devnull]
 
@@ -155,6 +157,7 @@ def execute(book, fingerprints, processes):
     ) as folder:
         staging = Path(folder).resolve()
         shutil.copytree(book.root / "book", staging / "book")
+        (staging / "conftest.py").write_text(PATIENT)
         progress = Progress(book, staging, fingerprints)
         with contextlib.chdir(staging):
             status = pytest.main(

@@ -10,6 +10,7 @@ import nbformat
 
 USES_PACKAGE = re.compile(r"^\s*(import|from)\s+recurrent\b", re.MULTILINE)
 READS_LEDGER = re.compile(r"\bread_ledger\(")
+ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours, in an error that a kernel reports
 
 
 class Book:

@@ -44,6 +44,7 @@ def use_bundled_katex(app, config):
     sphinxcontrib.katex.NODEJS_BINARY = str(found[0])
     if os.name == "posix":
         sphinxcontrib.katex.KaTeXServer.start_server_process = start_katex
+    sphinxcontrib.katex.RENDER_TIMEOUT = None  # a busy machine may take its time
     config.katex_js_path = str(KATEX / "katex.min.js")
 
 
@@ -51,21 +52,20 @@ def start_katex(rundir, timeout):
     """Start KaTeX's server and connect to it; returns the process and the socket.
 
     The extension's own way gives up where the socket is made but does not listen yet,
-    as on a busy machine.
+    or after `timeout` seconds, as on a busy machine. Here it is waited for, however
+    slow it is, as long as it lives.
     """
     path = rundir / "katex.sock"
     command = sphinxcontrib.katex.KaTeXServer.build_command(socket=path)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     process = subprocess.Popen(command, cwd=rundir, **pipes)
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    deadline = time.monotonic() + timeout
     while True:
         try:
             client.connect(str(path))
             return process, client
         except (FileNotFoundError, ConnectionRefusedError):
-            if time.monotonic() > deadline or process.poll() is not None:
-                process.kill()
+            if process.poll() is not None:
                 raise
             time.sleep(0.01)
 

@@ -24,6 +24,11 @@ import checkout
 import nbformat
 from cluster import executor
 from nbclient import NotebookClient
+from nbclient.exceptions import (
+    CellExecutionError,
+    CellTimeoutError,
+    DeadKernelError,
+)
 from tqdm import tqdm
 
 import recurrent
@@ -41,16 +46,25 @@ def run_page(text, variables, package):
         package: hash that `package_hash` must give where this runs.
 
     Returns:
-        the executed notebook as JSON.
+        the executed notebook as JSON, as far as it came, and the error that ended the
+        run, or None.
     """
     if package_hash() != package:
         raise RuntimeError(f"{os.uname().nodename} has another package `recurrent`")
     notebook = nbformat.reads(text, 4)
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(notebook, timeout=900, resources={"metadata": {}})
-        client.resources["metadata"]["path"] = folder
-        client.execute(env={**os.environ, **variables})
-    return nbformat.writes(notebook)
+        client = NotebookClient(
+            notebook,
+            timeout=None,  # a busy machine may take its time, also to start a kernel
+            startup_timeout=24 * 3600,
+            resources={"metadata": {"path": folder}},
+        )
+        error = None
+        try:
+            client.execute(env={**os.environ, **variables})
+        except (CellExecutionError, CellTimeoutError, DeadKernelError) as stop:
+            error = checkout.ANSI.sub("", str(stop))
+    return nbformat.writes(notebook), error
 
 
 def package_hash():
@@ -86,9 +100,10 @@ def replicate(root, seeds, scheduler=None, processes=2):
                 jobs[job] = seed, page, run
         for job in tqdm(as_completed(jobs), total=len(jobs), unit="page"):
             seed, page, run = jobs[job]
-            try:
-                kept[seed].keep(page, nbformat.reads(job.result(), 4), **run)
-            except Exception as error:  # any page may fail in any way; the others go on
+            text, error = job.result()
+            if error is None:
+                kept[seed].keep(page, nbformat.reads(text, 4), **run)
+            else:  # the others go on
                 failures.append((seed, page, error))
     return {seed: read_ledger(kept[seed].executed) for seed in seeds}, failures
 

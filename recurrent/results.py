@@ -1,0 +1,101 @@
+"""What a page says of its run: guarded numbers, and sentences written from the run.
+
+A page has three ways to vouch for what it says. An `assert` is a theorem: exact, or
+exact up to rounding, and true for every seed. A `guard` is statistical: its bound lies
+five standard deviations or more from the mean over many base seeds. A sentence that
+`say` shows is written from this run's numbers, so it is true however they fall.
+"""
+
+import numpy as np
+
+DISTANCE = 5  # standard deviations between a guard's bound and the mean over base seeds
+
+
+def guard(what, value, *, above=None, below=None, spread):
+    """Stop the page if a number lies where, by chance, it hardly ever does.
+
+    At five standard deviations a fresh base seed fails with a chance of about 1 in
+    20,000, by Student's predictive distribution for the twenty base seeds that `make
+    seeds` runs; all guards of a page together stay below 1 in 1,000.
+
+    Args:
+        what: what is guarded, in words, for the message.
+        value: this run's number. For one that varies by a factor, its logarithm.
+        above: the bound that `value` must exceed, or None.
+        below: the bound that it must stay below, or None; one of the two is needed.
+        spread: mean and standard deviation of `value` over base seeds, as `make seeds`
+            prints them.
+
+    Raises:
+        AssertionError: the value is NaN or on the wrong side of a bound.
+        ValueError: `value` is not one number, there is no bound, or a bound lies within
+            five standard deviations of the mean.
+    """
+    number = np.asarray(value)
+    if number.size != 1 or number.dtype.kind not in "fiu":
+        raise ValueError(f"value of {what!r} is {value!r}; expected one number")
+    number = number.item()
+    try:
+        mean, deviation = map(float, spread)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"spread of {what!r} is {spread!r}; expected mean and standard deviation"
+        ) from None
+    if not (np.isfinite(mean) and 0 < deviation < np.inf):
+        raise ValueError(
+            f"spread of {what!r} is {spread!r}; expected finite, the second above 0"
+        )
+    if above is None and below is None:
+        raise ValueError(f"{what!r} has no bound; expected above= or below=")
+    for word, bound, sign in (("above", above, 1), ("below", below, -1)):
+        if bound is None:
+            continue
+        away = sign * (mean - bound) / deviation
+        if not away >= DISTANCE:
+            raise ValueError(
+                f"{word} of {what!r} is {bound:.4g}, {away:.1f} standard deviations "
+                f"from the mean {mean:.4g}; expected {DISTANCE} or more"
+            )
+        if not sign * (number - bound) > 0:
+            raise AssertionError(
+                f"{what}: {number:.4g} is not {word} {bound:.4g}. Over many base seeds "
+                f"it is {mean:.4g} ± {deviation:.2g}; {away:.0f} standard deviations "
+                f"lie between."
+            )
+
+
+def say(*paragraphs):
+    """Show Markdown that was written from this run's numbers; text without IPython.
+
+    Args:
+        paragraphs: Markdown, such as f-strings; an empty line comes between them. A
+            list is one paragraph of several items, one a line.
+    """
+    text = "\n\n".join(
+        p if isinstance(p, str) else "\n".join(f"* {item}" for item in p)
+        for p in paragraphs
+    )
+    try:
+        from IPython import get_ipython
+        from IPython.display import Markdown, display
+    except ImportError:
+        get_ipython = None
+    if get_ipython is None or get_ipython() is None:
+        print(text)
+    else:
+        display(Markdown(text))
+
+
+def how_many(flags, of=None):
+    """`"3 of 5"`, `"none of 5"` or `"all 5"`: how many of `flags` are true, in words.
+
+    Args:
+        flags: one truth value for each run, any shape; or the number of true ones.
+        of: how many runs there were, where `flags` is a number.
+    """
+    flags = np.asarray(flags)
+    total = flags.size if of is None else of
+    k = int(flags.sum())
+    if k == 0:
+        return f"none of {total}"
+    return f"all {total}" if k == total else f"{k} of {total}"
