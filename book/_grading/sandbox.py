@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -84,14 +85,15 @@ def walls(uid, readable):
     return [*command, "--chdir", "/tmp"]
 
 
-def run(script, job, *, wall, memory, most, sandboxed, readable):
+def run(script, job, *, seconds, patience, memory, most, sandboxed, readable):
     """Run a Python script on some input; return what it wrote and how it ended.
 
     Args:
         script: source of the script.
         job: function of the plan's own entries (`uid`, `folder`, `processes`) to bytes
             for its standard input.
-        wall: seconds until it is stopped.
+        seconds: of processor time that the script limits itself to.
+        patience: how many times as long, on the clock, until it is stopped.
         memory: bytes that all its processes may hold.
         most: bytes of output after which it is stopped.
         sandboxed: whether to put bubblewrap around it.
@@ -121,10 +123,10 @@ def run(script, job, *, wall, memory, most, sandboxed, readable):
             cwd="/" if sandboxed else folder,
             start_new_session=True,
         )
-        return follow(process, data, wall, memory, most)
+        return follow(process, data, seconds, patience, memory, most)
 
 
-def follow(process, data, wall, memory, most):
+def follow(process, data, seconds, patience, memory, most):
     """Feed a process and read it until it ends or takes too much."""
     output = bytearray()
 
@@ -140,19 +142,21 @@ def follow(process, data, wall, memory, most):
     threads = [threading.Thread(target=work, daemon=True) for work in (feed, read)]
     for thread in threads:
         thread.start()
-    deadline = time.monotonic() + wall
+    deadline = time.monotonic() + seconds * patience
     why = ""
     family = psutil.Process(process.pid)
     while threads[1].is_alive() and not why:
         threads[1].join(LOOK_EVERY)
         if time.monotonic() > deadline:
-            why = f"stopped after {wall:.0f} s"
+            why = f"stopped after {seconds * patience:.0f} s"
         elif len(output) > most:
             why = f"stopped: it sent more than {most >> 20} MB"
         elif (held := resident(family)) > memory:
             why = f"stopped: it held {held >> 20} MB of memory"
     end(family)
-    process.wait()
+    # By its own limit; bubblewrap reports a signal as a shell does.
+    if process.wait() in (-signal.SIGXCPU, 128 + signal.SIGXCPU) and not why:
+        why = f"stopped after {seconds:.0f} s"
     for stream in (process.stdin, process.stdout):
         with contextlib.suppress(BrokenPipeError, ValueError):
             stream.close()
