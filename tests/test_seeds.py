@@ -15,6 +15,7 @@ PAGE = """import numpy as np
 from recurrent import base_seed, guard, how_many, say
 open({log!r}, "a").write(f"{{base_seed()}} ")
 seed = base_seed()
+nearest = leave = record = None  # names of a page are its own
 x = np.array([1.0, 2.0, seed % 4])
 assert np.allclose(x, x + 1e-9) and len(x) == 3
 assert (x > 0).all(), "fails for every fourth seed"

@@ -31,7 +31,11 @@ from cluster import executor
 from tqdm import tqdm
 
 ROOT = Path(__file__).parents[2]
-WATCH = Path(assertions.__file__).read_text("utf-8") + "\nrecord(get_ipython())\n"
+# In a namespace of its own: a page has names too.
+WATCH = f"""__watch__ = {{}}
+exec({Path(assertions.__file__).read_text("utf-8")!r}, __watch__)
+__watch__["record"](get_ipython())
+"""
 FRESH = 1_000_000, 2**31  # nobody tunes a page with seeds in this range
 ENOUGH = 5  # seeds, for a spread and a chance
 LIKELY = 1e-4  # a chance of failing above this is shown
