@@ -10,7 +10,13 @@ from recurrent.gru import GRU
 from recurrent.jacobians import jacobians
 from recurrent.ledger import read_ledger, record_claim
 from recurrent.lstm import LSTM
-from recurrent.measure import base_seed, lies_above, mean_interval, reach
+from recurrent.measure import (
+    base_seed,
+    lies_above,
+    mean_interval,
+    reach,
+    shown_above,
+)
 from recurrent.model import SequenceClassifier, SequenceRegressor
 from recurrent.optimizers import SGD, Adam, clip_by_global_norm
 from recurrent.peephole import PeepholeLSTM
@@ -64,6 +70,7 @@ __all__ = [
     "read_ledger",
     "record_claim",
     "say",
+    "shown_above",
     "temporal_order",
     "use_style",
 ]

@@ -17,7 +17,7 @@ import numpy as np
 from recurrent.measure import base_seed, mean_interval
 
 MIME = "application/vnd.recurrent.claim+json"
-VERDICTS = ("supported", "conditional", "refuted", "not testable here")
+VERDICTS = ("supported", "conditional", "not shown", "refuted", "not testable here")
 COLUMNS = (
     *("name", "claim", "source", "verdict", "holds", "effect", "half_width", "of"),
     *("seeds", "data", "base_seed", "page", "figure", "untested"),
@@ -38,19 +38,25 @@ def verdict(holds):
     """Verdict on a claim from the conditions under which it was measured.
 
     Args:
-        holds: dict from a condition, in words, to whether the claim holds under it; or
-            a single bool.
+        holds: dict from a condition, in words, to whether the claim holds under it:
+            True, False, or None where the measurement does not tell, see
+            `recurrent.shown_above`. Or a single one of these.
 
     Returns:
-        "supported" where it holds under all conditions, "refuted" under none, else
-        "conditional".
+        "supported" where it holds under all conditions, "conditional" under some,
+        "refuted" where it holds under none, "not shown" where it is not shown to hold
+        under any and one or more do not tell.
     """
     results = list(holds.values()) if isinstance(holds, dict) else [holds]
-    if not results or not all(isinstance(r, bool | np.bool_) for r in results):
-        raise ValueError(f"holds is {holds!r}; expected True, False or a dict of them")
+    if not results or not all(isinstance(r, bool | np.bool_ | None) for r in results):
+        raise ValueError(
+            f"holds is {holds!r}; expected True, False, None or a dict of them"
+        )
     if all(results):
         return "supported"
-    return "conditional" if any(results) else "refuted"
+    if any(results):
+        return "conditional"
+    return "not shown" if None in results else "refuted"
 
 
 def record_claim(name, holds, *, effect, of, data, seeds=None):
@@ -58,8 +64,8 @@ def record_claim(name, holds, *, effect, of, data, seeds=None):
 
     Args:
         name: the claim's name in `claims.toml`.
-        holds: whether the claim is true of what was measured, or a dict from each
-            condition to that; from it comes the verdict, see `verdict`.
+        holds: whether the claim is true of what was measured, None where that does not
+            tell, or a dict from each condition to that; see `verdict`.
         effect: one number a seed, `(seeds,)`, of which mean and 95 % interval are kept;
             or a single number that is exact.
         of: what the effect is, with its unit: "test accuracy, LSTM - RNN, 196 steps".
@@ -68,7 +74,7 @@ def record_claim(name, holds, *, effect, of, data, seeds=None):
 
     Raises:
         ValueError: a name that `claims.toml` lacks, an effect that is not finite, or
-            `holds` that is neither bool nor a dict of them.
+            `holds` that `verdict` refuses.
     """
     if "page" not in load_claims().get(name, {}):
         raise ValueError(
@@ -81,7 +87,10 @@ def record_claim(name, holds, *, effect, of, data, seeds=None):
     record = {
         "name": name,
         "verdict": verdict(holds),
-        "holds": {k: bool(v) for k, v in holds.items()}
+        "holds": {
+            condition: None if held is None else bool(held)
+            for condition, held in holds.items()
+        }
         if isinstance(holds, dict)
         else {},
         "effect": float(mean),
@@ -103,8 +112,9 @@ def describe(record):
 
 def conditions(record):
     """A line for each condition: whether the claim holds under it."""
+    words = {True: "holds", False: "does not hold", None: "not shown"}
     return [
-        f"{'holds' if held else 'does not hold'}: {condition}"
+        f"{words[held]}: {condition}"
         for condition, held in record.get("holds", {}).items()
     ]
 

@@ -63,6 +63,25 @@ def lies_above(values, bound=0):
     return bool(mean - half_width > bound)
 
 
+def shown_above(values, bound=0):
+    """Where the 95 % interval of the mean lies: above `bound`, below it, or across.
+
+    Args:
+        values: one number a seed or turn, `(seeds,)`, at least two of them.
+        bound: a number.
+
+    Returns:
+        True where the whole interval lies above, False where it lies below, None where
+        it reaches across: neither is shown.
+
+    Raises:
+        ValueError: as `mean_interval`.
+    """
+    if lies_above(values, bound):
+        return True
+    return False if lies_above(-np.asarray(values, dtype=float), -bound) else None
+
+
 def reach(layer, x, rng, size=0.1):
     """How far the layer's output moves for a nudge to step t, per unit of nudge.
 

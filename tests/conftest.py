@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 from browser import serve
 from chromium import find_chromium, launch
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import sync_playwright
+
+# How long an example takes says how busy the machine is.
+PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("patient", **PATIENT)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

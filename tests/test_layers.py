@@ -36,7 +36,7 @@ KINDS = [*CELLS, "Bidirectional", "Stack"]
 each = pytest.mark.parametrize
 each_cell, each_recurrent = each("kind", CELLS), each("kind", KINDS)
 each_layer = each("kind", [*KINDS, "Dense"])
-few = settings(max_examples=6, deadline=None)
+few = settings(max_examples=6)
 seeds = st.integers(0, 2**32)
 sizes = st.tuples(*(st.integers(1, most) for most in (3, 6, 4, 5)))
 

@@ -29,13 +29,16 @@ EXECUTED = ROOT / "_build" / "executed"
         ({"short": True, "long": True}, "supported"),
         ({"short": True, "long": False}, "conditional"),
         ({"short": False, "long": False}, "refuted"),
+        (None, "not shown"),
+        ({"short": None, "long": False}, "not shown"),
+        ({"short": None, "long": True}, "conditional"),
     ],
 )
 def test_verdict_follows_from_conditions(holds, expected):
     assert verdict(holds) == expected
 
 
-@pytest.mark.parametrize("holds", [{}, "yes", 1, {"short": 0.3}, None])
+@pytest.mark.parametrize("holds", [{}, "yes", 1, {"short": 0.3}, {"short": "no"}])
 def test_verdict_refuses_what_is_not_true_or_false(holds):
     with pytest.raises(ValueError, match="expected True, False"):
         verdict(holds)
@@ -58,12 +61,13 @@ def test_record_refuses(name, effect, says):
 
 def test_a_script_prints_the_record(capsys):
     effect = [3.1, 3.3, 3.2]
-    holds = {"small": True, "large": False}
+    holds = {"small": True, "large": False, "huge": None}
     record_claim("four-times-time", holds, effect=effect, of="ratio", data="T = 9")
     printed = capsys.readouterr().out
     mean, half = mean_interval(effect)
     assert load_claims()["four-times-time"]["claim"] in printed
     assert "CONDITIONAL" in printed and "does not hold: large" in printed
+    assert "not shown: huge" in printed
     assert f"ratio: {mean:.2f} ± {half:.2f} (T = 9)" in printed
 
 

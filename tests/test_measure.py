@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from recurrent import COLORS, base_seed, draw_runs, lies_above, mean_interval, reach
+from recurrent import (
+    COLORS,
+    base_seed,
+    draw_runs,
+    lies_above,
+    mean_interval,
+    reach,
+    shown_above,
+)
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9), st.floats(0.5, 0.99))
@@ -41,6 +49,15 @@ def test_lies_above_is_the_interval_s_lower_end(shift):
     values = [0.1, 0.4, 0.3]
     mean, half = mean_interval(values)
     assert lies_above(values, mean - half + shift) is (shift < 0)
+
+
+def test_shown_above_below_or_neither():
+    values = [0.1, 0.4, 0.3]
+    mean, half = mean_interval(values)
+    assert shown_above(values, mean - half - 1e-6) is True
+    assert shown_above(values, mean + half + 1e-6) is False
+    for inside in (mean - half + 1e-6, mean, mean + half - 1e-6):
+        assert shown_above(values, inside) is None
 
 
 def test_base_seed(monkeypatch):

@@ -34,7 +34,7 @@ SHORTEST = {
     continual_reber: 1,
 }
 each_task = pytest.mark.parametrize("make", SHORTEST, ids=lambda make: make.__name__)
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=15)
 sizes = given(st.integers(1, 20), st.integers(0, 60), st.integers(0, 2**32))
 SE = 5  # standard errors: a false alarm for two million seeds
 

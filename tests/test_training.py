@@ -71,7 +71,7 @@ def test_fit_follows_keras(cell):
     np.testing.assert_allclose(ours.predict(x), theirs.predict(x, verbose=0), atol=1e-4)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     seeds=st.lists(st.integers(0, 99), min_size=1, max_size=3),
     batch_size=st.integers(1, 40),
