@@ -43,9 +43,9 @@ def verdict(holds):
             `recurrent.shown_above`. Or a single one of these.
 
     Returns:
-        "supported" where it holds under all conditions, "conditional" under some,
-        "refuted" where it holds under none, "not shown" where it is not shown to hold
-        under any and one or more do not tell.
+        "supported" where it holds under all conditions, "conditional" under some;
+        under none, "refuted" where it fails under one or more, and "not shown" where
+        no condition tells.
     """
     results = list(holds.values()) if isinstance(holds, dict) else [holds]
     if not results or not all(isinstance(r, bool | np.bool_ | None) for r in results):
@@ -56,7 +56,7 @@ def verdict(holds):
         return "supported"
     if any(results):
         return "conditional"
-    return "not shown" if None in results else "refuted"
+    return "not shown" if set(results) == {None} else "refuted"
 
 
 def record_claim(name, holds, *, effect, of, data, seeds=None):

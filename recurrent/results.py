@@ -1,9 +1,9 @@
-"""What a page says of its run: guarded numbers, and sentences written from the run.
+"""What a page says about its run: guarded numbers, and sentences written from it.
 
 A page has three ways to vouch for what it says. An `assert` is a theorem: exact, or
 exact up to rounding, and true for every seed. A `guard` is statistical: its bound lies
 five standard deviations or more from the mean over many base seeds. A sentence that
-`say` shows is written from this run's numbers, so it is true however they fall.
+`say` shows is written from this run's numbers, so it is true whatever they are.
 """
 
 import numpy as np
@@ -12,17 +12,18 @@ DISTANCE = 5  # standard deviations between a guard's bound and the mean over ba
 
 
 def guard(what, value, *, above=None, below=None, spread):
-    """Stop the page if a number lies where, by chance, it hardly ever does.
+    """Stop the page if a number is on the side of a bound where chance rarely puts it.
 
     At five standard deviations a fresh base seed fails with a chance of about 1 in
-    20,000, by Student's predictive distribution for the twenty base seeds that `make
-    seeds` runs; all guards of a page together stay below 1 in 1,000.
+    20,000, if the number is roughly normal (Student's predictive distribution for the
+    twenty base seeds that `make seeds` runs). Up to twenty guards of a page then fail
+    together less often than once in 1,000 seeds.
 
     Args:
         what: what is guarded, in words, for the message.
         value: this run's number. For one that varies by a factor, its logarithm.
         above: the bound that `value` must exceed, or None.
-        below: the bound that it must stay below, or None; one of the two is needed.
+        below: the bound that it must stay below, or None; at least one is needed.
         spread: mean and standard deviation of `value` over base seeds, as `make seeds`
             prints them.
 
@@ -69,7 +70,7 @@ def say(*paragraphs):
 
     Args:
         paragraphs: Markdown, such as f-strings; an empty line comes between them. A
-            list is one paragraph of several items, one a line.
+            list is one paragraph of several items, one per line.
     """
     text = "\n\n".join(
         p if isinstance(p, str) else "\n".join(f"* {item}" for item in p)

@@ -30,7 +30,8 @@ EXECUTED = ROOT / "_build" / "executed"
         ({"short": True, "long": False}, "conditional"),
         ({"short": False, "long": False}, "refuted"),
         (None, "not shown"),
-        ({"short": None, "long": False}, "not shown"),
+        ({"short": None, "long": None}, "not shown"),
+        ({"short": None, "long": False}, "refuted"),
         ({"short": None, "long": True}, "conditional"),
     ],
 )

@@ -2,8 +2,8 @@
 
 Draws N base seeds, prints them, and runs every page under each. An assertion that fails
 does not stop its page, so one run shows all that would. Ends with the assertions that
-failed or came near, and with status 1 where one failed. What has run is kept in
-_build/seeds: an interrupted run goes on with the seeds that it drew.
+failed or came close to it, and with status 1 where one failed. What has run is kept in
+_build/seeds: an interrupted run resumes with the seeds that it drew.
 
     python book/_site/seeds.py --draw 20
     python book/_site/seeds.py --seeds 7301 8842 --only 'book/5-trends/*'
@@ -131,8 +131,8 @@ def chance(pairs, scales):
 
     By Student's predictive distribution: of n normal numbers with mean m and standard
     deviation s, the next lies below 0 with the probability that t with n - 1 degrees of
-    freedom lies below -m / (s sqrt(1 + 1/n)). It knows nothing of two humps or of long
-    tails; what was seen stands beside it in the table.
+    freedom lies below -m / (s sqrt(1 + 1/n)). This assumes one hump and no long tails;
+    what was seen stands beside it in the table.
 
     Args:
         pairs: `(low, high)` of each run; the assertion demands low < high.
