@@ -100,7 +100,10 @@ def replicate(root, seeds, scheduler=None, processes=2):
                 jobs[job] = seed, page, run
         for job in tqdm(as_completed(jobs), total=len(jobs), unit="page"):
             seed, page, run = jobs[job]
-            text, error = job.result()
+            try:
+                text, error = job.result()
+            except Exception as fault:  # a machine may fail in any way
+                error = fault
             if error is None:
                 kept[seed].keep(page, nbformat.reads(text, 4), **run)
             else:  # the others go on
