@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from recurrent.measure import base_seed, mean_interval
+from recurrent.results import in_notebook
 
 MIME = "application/vnd.recurrent.claim+json"
 VERDICTS = ("supported", "conditional", "not shown", "refuted", "not testable here")
@@ -130,15 +131,12 @@ def size(record):
 
 def show(text, record):
     """Display `text`; in a notebook the record goes with it, for machines."""
-    try:
-        from IPython import get_ipython
+    if in_notebook():
         from IPython.display import display
-    except ImportError:
-        get_ipython = None
-    if get_ipython is None or get_ipython() is None:
-        print(text)
-    else:
+
         display({"text/plain": text, MIME: record}, raw=True)
+    else:
+        print(text)
 
 
 def read_ledger(folder=None):

@@ -76,15 +76,21 @@ def say(*paragraphs):
         p if isinstance(p, str) else "\n".join(f"* {item}" for item in p)
         for p in paragraphs
     )
+    if in_notebook():
+        from IPython.display import Markdown, display
+
+        display(Markdown(text))
+    else:
+        print(text)
+
+
+def in_notebook():
+    """Whether IPython runs this code; a script may do without it."""
     try:
         from IPython import get_ipython
-        from IPython.display import Markdown, display
     except ImportError:
-        get_ipython = None
-    if get_ipython is None or get_ipython() is None:
-        print(text)
-    else:
-        display(Markdown(text))
+        return False
+    return get_ipython() is not None
 
 
 def how_many(flags, of=None):
