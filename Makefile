@@ -9,13 +9,14 @@ TO ?= grades
 
 # What `make test-package` makes and runs: tests that need neither the site nor a browser.
 VENV ?= _build/package
-ALONE := data inputs layers measure optimizers planted tasks training
+ALONE := $(addprefix tests/unrolled/,tasks course/test_measure.py test_inputs.py \
+  test_layers.py test_optimizers.py test_planted.py test_training.py)
 
-TEACHING := book/assignments/requirements
+TEACHING := tools/grading/requirements
 HANDOUTS := _build/assignments/handouts/a1.zip
 
 BIN := .venv/bin
-BUILD := $(BIN)/python book/_site/build.py
+BUILD := $(BIN)/python -m tools.site.build
 
 .DEFAULT_GOAL := help
 .PHONY: help book test test-package bench replicate seeds experiments assignments grade
@@ -35,28 +36,28 @@ test-package:  ## test the package alone, on another Python (PYTHON=python3.13 V
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	@$(VENV)/bin/python -m pytest -n 2 $(ALONE:%=tests/test_%.py)
+	@$(VENV)/bin/python -m pytest -n 2 $(ALONE)
 
 bench: .venv/teaching  ## time the package against Keras, and the grading of a class (12 min)
-	@$(BIN)/python tests/bench.py
-	@$(BIN)/python tests/bench_grading.py
+	@$(BIN)/python -m tools.experiments.bench
+	@$(BIN)/python -m tests.tools.grading.bench
 
 replicate: .venv/installed  ## compare the verdicts of other base seeds (SEEDS="0 1 2 3 4" SCHEDULER=tcp://…)
-	@$(BIN)/python book/_site/replicate.py --seeds $(or $(SEEDS),0 1 2 3 4) \
+	@$(BIN)/python -m tools.experiments.replicate --seeds $(or $(SEEDS),0 1 2 3 4) \
 	  $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 seeds: .venv/installed  ## run every page under fresh base seeds: can one stop it? (N=20, 3 h; SEEDS= ONLY= SCHEDULER=)
-	@$(BIN)/python book/_site/seeds.py $(if $(SEEDS),--seeds $(SEEDS),--draw $(N)) \
+	@$(BIN)/python -m tools.experiments.seeds $(if $(SEEDS),--seeds $(SEEDS),--draw $(N)) \
 	  $(if $(ONLY),--only '$(ONLY)') $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 experiments: .venv/installed  ## repeat the recorded runs that a page shows beside its own (two hours)
-	@$(BIN)/python book/_experiments/record.py --again
+	@$(BIN)/python -m tools.experiments.record --again
 
 assignments: .venv/teaching  ## make hand-outs and autograders from the masters
 	@$(MAKE) --no-print-directory $(HANDOUTS)
 
 grade: .venv/teaching  ## grade a class (ASSIGNMENT=a2 FROM=submissions TO=grades SCHEDULER=tcp://…)
-	@$(BIN)/python book/_grading/grade.py $(ASSIGNMENT) $(FROM) --output $(TO) \
+	@$(BIN)/python -m tools.grading.grade $(ASSIGNMENT) $(FROM) --output $(TO) \
 	  $(if $(AGAIN),--again) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
 serve: book  ## show the site at localhost (PORT=8000)
@@ -89,16 +90,16 @@ upgrade: .venv/installed  ## raise every pin to its newest version, then lock
 	@$(MAKE) --no-print-directory lock
 
 pdf: book  ## print the whole book to a PDF, which joins the site (needs Chromium)
-	@$(BIN)/python book/_site/pdf.py
+	@$(BIN)/python -m tools.site.pdf
 
 lighthouse: assignments book  ## score every page as a phone sees it (PAGES=…; needs Chromium; 30 min)
-	@PYTHONPATH=book/_site $(BIN)/python tests/lighthouse.py $(PAGES)
+	@$(BIN)/python -m tools.site.lighthouse $(PAGES)
 
 picture: book  ## photograph the site for README.md (needs Chromium)
-	@PYTHONPATH=book/_site $(BIN)/python tests/browser.py .github/site.png
+	@$(BIN)/python -m tools.browser .github/site.png
 
 clean:  ## remove the environment and everything built
-	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis recurrent.egg-info
+	rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis unrolled.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The lock is complete, so pip has nothing to resolve: --no-deps. setuptools is in it too,
@@ -117,6 +118,6 @@ clean:  ## remove the environment and everything built
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r $(TEACHING).lock
 	@touch $@
 
-$(HANDOUTS): $(wildcard book/assignments/*.ipynb book/assignments/*.py book/_grading/assign.py) \
-             $(wildcard recurrent/*.py recurrent/*.toml recurrent/recorded/*) requirements.txt LICENSE
-	@$(BIN)/python book/_grading/assign.py
+$(HANDOUTS): $(wildcard book/assignments/*.ipynb book/assignments/*.py tools/grading/assign.py) \
+             $(shell find unrolled -name "*.py" -o -name "*.toml" -o -name "*.csv") requirements.txt LICENSE
+	@$(BIN)/python -m tools.grading.assign

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from browser import serve
-from chromium import find_chromium, launch
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import sync_playwright
+
+from tools.browser import serve
+from tools.chromium import find_chromium, launch
 
 # How long an example takes says how busy the machine is.
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -85,9 +86,9 @@ def small_book(tmp_path):
     for name in (
         "_config.yml",
         "requirements.lock",
-        "book/_site",
+        "tools",
         "book/_assets",
-        "recurrent",
+        "unrolled",
     ):
         source, target = ROOT / name, root / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +103,7 @@ def small_book(tmp_path):
     note_run = "import os\nopen(os.environ['RUNS'], 'a').write('{} ')"
     write_page(root / "book/index.ipynb", "# Words", [])
     write_page(root / "book/plain.ipynb", "# Plain", [note_run.format("plain")])
-    uses = [note_run.format("uses"), "import recurrent\nrecurrent.load_mnist()"]
+    uses = [note_run.format("uses"), "import unrolled\nrecurrent.load_mnist()"]
     write_page(root / "book/uses.ipynb", "# Uses", uses)
     return root
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import PAGES, ROOT
+
+from tests.conftest import PAGES, ROOT
 
 GITHUB = ROOT / ".github"
 WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
@@ -109,9 +110,9 @@ def test_pythons_of_the_matrix():
 
 def test_package_tests_of_the_makefile_exist():
     makefile = (ROOT / "Makefile").read_text()
-    names = re.search(r"^ALONE := (.+)$", makefile, re.MULTILINE)[1].split()
-    for name in names:
-        assert (ROOT / "tests" / f"test_{name}.py").exists()
+    rule = re.search(r"^ALONE := .*,([^)]+)\)", makefile, re.MULTILINE)[1]
+    for name in rule.replace("\\", "").split():
+        assert (ROOT / "tests" / "unrolled" / name).exists(), name
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "pull_request_template.md"])
@@ -120,7 +121,7 @@ def test_guides_name_only_what_there_is(name):
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets()
     for path in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (GITHUB / path).exists(), path
-    for path in re.findall(r"`((?:book|recurrent|tests|\.\w+)/[\w./-]*)`", text):
+    for path in re.findall(r"`((?:book|unrolled|tests|\.\w+)/[\w./-]*)`", text):
         assert (ROOT / path).exists(), path
 
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from recurrent.assignments import Assignment, Case, Given, Question
+from unrolled.course.assignments import Assignment, Case, Given, Question
 
 GIVEN = '''
 import numpy as np

@@ -7,7 +7,7 @@ units. The rates that suit them differ: at the GRU's best the RNN stays near cha
 at Adam's default so do both. The GRU's is the largest tried, so a longer list could
 only widen that lead; a longer training might close it. Accuracies of the RNN spread
 widely over seeds: its mean describes few of them. On `marker_at_start` of 30 steps five
-RNNs of the package `recurrent` read the marker where three of five GRUs did not, each
+RNNs of the package `unrolled` read the marker where three of five GRUs did not, each
 at its best rate: the opposite order. Why, no cell here tests. Neither verdict is about
 "the" architectures.
 """
@@ -15,8 +15,8 @@ at its best rate: the opposite order. Why, no cell here tests. Neither verdict i
 import numpy as np
 from scipy.special import betaincinv
 
-from recurrent.answers import compare
-from recurrent.assignments import Assignment, Case, Given, Question
+from unrolled.course.answers import compare
+from unrolled.course.assignments import Assignment, Case, Given, Question
 
 # ---------------------------------------------------------------- q1: count_parameters
 

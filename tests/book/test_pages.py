@@ -1,0 +1,234 @@
+"""Every notebook: clean, in the contents, executed, with exercises that work."""
+
+import ast
+import re
+import statistics
+import subprocess
+import sys
+import tomllib
+
+import nbformat
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+import unrolled
+from tests.conftest import PAGES, ROOT, read_page
+
+TEACHING = [page for page in PAGES if not page.endswith("index.ipynb")]
+
+
+def code_cells(page):
+    return [cell for cell in read_page(page) if cell["cell_type"] == "code"]
+
+
+def prose(page):
+    return [
+        cell["source"] for cell in read_page(page) if cell["cell_type"] == "markdown"
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_outputs_in_git(page):
+    for cell in code_cells(page):
+        assert cell["outputs"] == [] and cell["execution_count"] is None
+    notebook = nbformat.read(ROOT / page, 4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert "widgets" not in notebook.metadata
+
+
+def test_contents_and_pages_agree():
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+
+    def files(entry):
+        yield from filter(None, [entry.get("root"), entry.get("file")])
+        for kind in ("parts", "chapters", "sections"):
+            for child in entry.get(kind, []):
+                yield from files(child)
+
+    listed = list(files(contents))
+    texts = [p.relative_to(ROOT).as_posix() for p in (ROOT / "book").rglob("*.md")]
+    assert sorted(listed) == sorted(p.rpartition(".")[0] for p in [*PAGES, *texts])
+    assert len(set(listed)) == len(listed)
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_the_chapter_opens_with_its_pages(page):
+    """The opener's table has each page's title and question, word for word."""
+    folder, _, name = page.rpartition("/")
+    title, _, question = prose(page)[0].splitlines()[:3]
+    number = f"{folder.rpartition('/')[2][0]}.{name[0]}"
+    row = f"| [{number} {title[2:]}]({name}) | {question.strip('*')} |"
+    assert row in "\n".join(prose(f"{folder}/index.ipynb")).splitlines()
+
+
+def test_every_page_has_run():
+    """nbmake runs them for `make book`; this says whether what it left is of today."""
+    command = [sys.executable, "-m", "tools.site.build", "--check"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_run_left_no_error(page):
+    executed = nbformat.read(ROOT / "_build" / "executed" / page, 4)
+    for cell in executed.cells:
+        if cell.cell_type == "code":
+            assert cell.execution_count is not None
+            assert not [o for o in cell.outputs if o.output_type == "error"]
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_shape_of_a_page(page):
+    text = "\n".join(prose(page))
+    assert re.search(r"\A# .+\n\n\*\*.+\?\*\*$", prose(page)[0], re.MULTILINE), (
+        "no question"
+    )
+    for row in ("You will", "You need", "Takes"):
+        assert f"| **{row}** |" in prose(page)[0]
+    assert "## What we measured" in text
+    assert len(re.findall(r"^### Exercise \d\.\d\.\d: ", text, re.MULTILINE)) >= 3
+    sources = [cell["source"] for cell in code_cells(page)]
+    assert any("base_seed()" in source for source in sources), "no UNROLLED_SEED"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_colab_can_install_the_package(page):
+    """The first code cell does it, from the address that _config.yml names."""
+    cells = code_cells(page)
+    if cells:
+        url = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+        assert 'if "google.colab" in sys.modules:' in cells[0]["source"]
+        assert f"git+{url}" in cells[0]["source"].splitlines()[-1]
+        assert cells[0]["metadata"]["tags"] == ["remove-cell"]  # no use on the site
+
+
+def test_colab_keeps_its_own_numpy_and_tensorflow():
+    """The package asks for nothing that Colab would have to replace."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        asked = [*map(Requirement, tomllib.load(file)["project"]["dependencies"])]
+    # A new mlxtend asks for new versions of half of what is there.
+    assert not {"tensorflow", "keras", "mlxtend"} & {part.name for part in asked}
+    # The oldest that TensorFlow 2.18, of 2024, came with there.
+    had = {
+        "numpy": "2.0.2",
+        "scipy": "1.13.1",
+        "matplotlib": "3.10.0",
+        "tqdm": "4.67.1",
+    }
+    for part in asked:
+        if part.name in had:
+            assert part.specifier.contains(had[part.name]), part
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_plain_markdown_only(page):
+    """What Jupyter, GitHub and Colab would show raw is not used."""
+    for text in prose(page):
+        outside = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+        assert not re.search(r"^(```|:::)\{", text, re.MULTILINE)
+        assert not re.search(r"\{(numref|glue|ref|eq|doc|cite)[\w:]*\}", outside)
+        assert not re.search(r"</?[a-z]+[^>]*>", outside), "raw HTML"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_measured_number_in_prose(page):
+    """Percentages and decimals are printed by cells; formulas hold arithmetic."""
+    for text in prose(page):
+        words = re.sub(
+            r"```.*?```|`[^`]*`|\$\$.*?\$\$|\$[^$]*\$|\[[^\]]*\]\([^)]*\)",
+            "",
+            text,
+            flags=re.DOTALL,
+        )
+        found = [
+            n for n in re.findall(r"\d+(?:\.\d+)? ?%|\b0\.\d+", words) if n != "95 %"
+        ]
+        assert not found, found
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_cells_are_short(page):
+    lengths = [len(cell["source"].splitlines()) for cell in code_cells(page)]
+    assert max(lengths) <= 22, "split the longest cell"
+    assert statistics.median(lengths) <= 11
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_figures_have_alternative_text(page):
+    for cell in code_cells(page):
+        if "plt.show()" in cell["source"]:
+            alt = cell["metadata"].get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt) > 40, f"no alternative text for:\n{cell['source']}"
+
+
+def exercises(page):
+    """The answer, solution and check cells of each exercise of a page, in order."""
+    found = []
+    for cell in read_page(page):
+        source = cell["source"]
+        if cell["cell_type"] == "markdown" and re.search(
+            r"^### Exercise", source, re.MULTILINE
+        ):
+            found.append([])
+        elif cell["cell_type"] == "code" and found:
+            found[-1].append(cell)
+    return found
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_solutions_are_folded_and_leave_answers_alone(page):
+    assert len(exercises(page)) >= 3
+    for answer, solution, check in exercises(page):
+        empty = re.findall(r"^(\w+) = \.\.\.", answer["source"], re.MULTILINE)
+        assert empty, "nothing to answer"
+        assert solution["source"].startswith("# Solution")
+        for folded in (solution, check):  # on the site: both would spoil the prediction
+            assert "hide-cell" in folded["metadata"]["tags"]
+        assert solution["metadata"]["jupyter"]["source_hidden"]  # folds in JupyterLab
+        assert "source_hidden" not in check["metadata"].get("jupyter", {})
+        for name in empty:
+            guard = f"if {name} is ... and use_solutions:"
+            assert guard in solution["source"], f"overwrites {name}"
+            first = check["source"].partition(")")[0]
+            assert f"{name}={name}" in first, f"does not check {name}"
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_checks_fail_on_an_empty_answer(page):
+    """Each check cell, run with an empty answer and nothing but helpers, refuses."""
+    helpers = {"expect_answer": unrolled.course.expect_answer}
+    for answer, _, check in exercises(page):
+        names = re.findall(r"^(\w+) = \.\.\.", answer["source"], re.MULTILINE)
+        assert check["source"].startswith("expect_answer(")
+        for name in names:
+            others = {other: 1 for other in names if other != name}
+            with pytest.raises(AssertionError, match="empty"):
+                exec(check["source"], others | {name: ..., **helpers})
+
+
+def statements(page):
+    """The text of each `assert` and `guard` of a page."""
+    for cell in code_cells(page):
+        source = re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", cell["source"])
+        lines = source.splitlines()
+        for node in ast.walk(ast.parse(source)):
+            guard = isinstance(node, ast.Call) and ast.unparse(node.func) == "guard"
+            if guard or isinstance(node, ast.Assert):
+                yield "\n".join(lines[node.lineno - 1 : node.end_lineno])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_time_is_measured_and_never_asserted(page):
+    about_time = r"perf_counter|process_time|monotonic|seconds|elapsed"
+    for text in statements(page):
+        assert not re.search(about_time, text), text
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_statistical_is_a_guard(page):
+    """An assertion whose comment counts networks or seeds states no spread."""
+    for text in statements(page):
+        counted = r"#.*\b(\d+|five|ten|twenty) (seeds|networks|stacks|draws|runs)\b"
+        assert text.startswith("guard") or not re.search(counted, text), text

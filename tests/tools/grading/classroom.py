@@ -1,0 +1,91 @@
+"""What a class hands in: right, wrong, empty and hostile notebooks of an assignment."""
+
+import importlib
+import json
+import random
+import sys
+
+import nbformat
+
+from tests.conftest import ROOT
+from tests.tools.grading import hostile
+from tools.grading.grade import load_cases
+
+MASTERS = ROOT / "book" / "assignments"
+NAMES = ("a1", "a2", "a3")
+GRADE = [sys.executable, "-m", "tools.grading.grade"]
+KINDS = 3 * ("right",) + 3 * ("other",) + 2 * ("wrong",) + ("empty", "hostile")
+# One of each hundred, so that a class of two hundred has two of each.
+ATTACKS = (
+    *("loops-in-a-cell", "loops-and-holds-on", "sys-exit", "os-exit", "kills-all"),
+    *("prints-a-gigabyte", "floods-the-answers", "allocates-without-end", "fork-bomb"),
+    *("reaches-the-network",),
+)
+
+
+def load(name):
+    """The assignment, with its cases and references."""
+    return load_cases(MASTERS / f"{name}_cases.py").ASSIGNMENT
+
+
+def known(name):
+    """Its mistakes, `MUTANTS`, and its other right solutions, `ALTERNATIVES`."""
+    return importlib.import_module(f"tests.tools.grading.mutants.{name}")
+
+
+def solved_cells(name):
+    """Code cells of a master as a student would have them, solved, with experiments."""
+    cells = nbformat.read(MASTERS / f"{name}.ipynb", 4).cells
+    sources = [cell.source for cell in cells if cell.cell_type == "code"]
+    return [source for source in sources if "BEGIN TEST CONFIG" not in source]
+
+
+def is_experiment(source):
+    return source.startswith("# experiment")
+
+
+def solution(name):
+    """Source of a solved notebook, without experiments and public checks."""
+    kept = [s for s in solved_cells(name) if "Grader(" not in s]
+    return "\n\n".join(s for s in kept if not is_experiment(s))
+
+
+def write_notebook(path, sources):
+    """Write a notebook of these code cells."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    path.write_text(json.dumps(notebook))
+
+
+def make_class(name, size, folder):
+    """Write `size` submissions; of ten, six are right, two wrong, one empty, one bad.
+
+    Returns:
+        dict by student: which question loses points ("" where none does, None where
+        all points may be lost).
+    """
+    folder.mkdir(parents=True)
+    draw = random.Random(0)
+    right = solved_cells(name)
+    mistakes = known(name).MUTANTS
+    expected = {}
+    for number in range(size):
+        student = f"{KINDS[number % 10]}-{number:03d}"
+        cells, loses = list(right), ""
+        if "other" in student:
+            question = draw.choice(list(mistakes))
+            cells.append(draw.choice(known(name).ALTERNATIVES[question]))
+        elif "wrong" in student:
+            loses = draw.choice(list(mistakes))
+            good, bad = draw.choice(mistakes[loses])
+            cells = [cell.replace(good, bad) for cell in cells]
+        elif "empty" in student:
+            cells, loses = right[:1], None
+        elif "hostile" in student:
+            attack = ATTACKS[number // 10 % len(ATTACKS)]
+            student, loses = f"{attack}-{number:03d}", None
+            cells = [hostile.HOSTILE[attack][0][0].replace("PORT", "9"), *right]
+        write_notebook(folder / f"{student}.ipynb", cells)
+        expected[student] = loses
+    return expected

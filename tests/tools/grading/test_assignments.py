@@ -1,0 +1,217 @@
+"""Assignments from master to mark: hand-outs, students' checks, otter, the grader."""
+
+import csv
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import nbformat
+import pytest
+
+from tests.conftest import PAGES, ROOT, read_page
+from tests.tools.grading.classroom import (
+    GRADE,
+    MASTERS,
+    NAMES,
+    is_experiment,
+    load,
+    make_class,
+    solved_cells,
+    write_notebook,
+)
+
+ASSIGN = [sys.executable, "-m", "tools.grading.assign"]
+MADE = ROOT / "_build" / "assignments"
+# Runs the code cells of a hand-out in its folder as a student does, without otter.
+STUDENT = """
+import json, sys
+sys.modules["otter"] = None
+cells, check = json.load(open(sys.argv[1]))
+for cell in cells:
+    exec(cell)
+print("CHECKED", [grader.check(name) for name in grader.names], grader.check_all())
+"""
+
+
+@pytest.fixture(scope="module")
+def made():
+    """What `make assignments` made; `make test` calls it first."""
+    if not (MADE / "handouts").exists():
+        pytest.fail("there are no hand-outs: run `make assignments` first")
+    return MADE
+
+
+def read_zip(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def handout_cells(made, name):
+    """Code cells of a hand-out's notebook."""
+    text = read_zip(made / "handouts" / f"{name}.zip")[f"{name}/{name}.ipynb"]
+    cells = nbformat.reads(text.decode(), 4).cells
+    return [cell.source for cell in cells if cell.cell_type == "code"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_master_runs_with_its_hidden_tests(tmp_path, name):
+    """In nbmake: solution, public and hidden tests, experiments."""
+    for path in (MASTERS / f"{name}.ipynb", MASTERS / f"{name}_cases.py"):
+        shutil.copy(path, tmp_path)
+    options = ["--nbmake", "--nbmake-timeout=0", "-p", "no:cacheprovider"]
+    options += ["-c", "/dev/null", f"--rootdir={tmp_path}", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", *options]
+    run = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_masters_have_no_outputs(name):
+    notebook = nbformat.read(MASTERS / f"{name}.ipynb", 4)
+    nbformat.validate(notebook)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(c.outputs == [] and c.execution_count is None for c in cells)
+
+
+def test_made_again_they_are_the_same(made, tmp_path):
+    """Hand-outs are generated, never edited: these are what the masters give today."""
+    subprocess.run([*ASSIGN, "--output", str(tmp_path / "again")], cwd=ROOT, check=True)
+    digests = [
+        {
+            path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in folder.rglob("*.zip")
+        }
+        for folder in (made, tmp_path / "again")
+    ]
+    assert digests[0] == digests[1]
+    assert len(digests[0]) == 2 * len(NAMES)
+
+
+def what_the_book_prints():
+    """Code of all pages and of the package: no secret where a solution uses it too."""
+    package = [path.read_text() for path in (ROOT / "unrolled").glob("*.py")]
+    pages = [cell["source"] for page in PAGES for cell in read_page(page)]
+    return "\n".join(package + pages)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_of_the_solution_is_handed_out(made, site, name):
+    """Not in the zip, and not on the site: neither references nor solved functions."""
+    files = read_zip(made / "handouts" / f"{name}.zip")
+    assert {f"{name}/{name}.ipynb", f"{name}/README.md", f"{name}/tests/q1.py"} <= set(
+        files
+    )
+    stub = "\n".join(handout_cells(made, name))
+    solved = "\n".join(solved_cells(name))
+    bodies = [line.strip() for line in solved.splitlines() if line not in stub]
+    telling = {line for line in bodies if len(line) > 30 and "SOLUTION" not in line}
+    printed = what_the_book_prints()
+    telling -= {line for line in telling if line in printed}
+    assert len(telling) > 10
+    shown = [data.decode(errors="replace") for data in files.values()]
+    pages = [*site.rglob("*.html"), *site.rglob("_sources/**/*")]
+    shown += [path.read_text(errors="replace") for path in pages if path.is_file()]
+    everything = "\n".join(shown)
+    assert not [line for line in telling if line in everything]
+    assert f"{name}_cases" not in "".join(path.name for path in site.rglob("*"))
+    offered = list(site.glob(f"_downloads/*/{name}.zip"))
+    assert [path.read_bytes() for path in offered] == [
+        (made / "handouts" / f"{name}.zip").read_bytes()
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_student_checks_without_otter(made, tmp_path, name):
+    """In the unpacked hand-out: a stub is told what is missing, a solution passes."""
+    with zipfile.ZipFile(made / "handouts" / f"{name}.zip") as archive:
+        archive.extractall(tmp_path)
+    stub = [c for c in handout_cells(made, name) if not is_experiment(c)]
+    solved = [c for c in solved_cells(name) if not is_experiment(c)]
+    said = {}
+    for kind, cells in {"stub": stub, "solved": solved}.items():
+        path = tmp_path / f"{kind}.json"
+        path.write_text(json.dumps([cells, None]))
+        command = [sys.executable, "-c", STUDENT, str(path)]
+        run = subprocess.run(
+            command, cwd=tmp_path / name, capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, run.stderr
+        said[kind] = run.stdout
+    number = len(load(name).questions)
+    assert f"CHECKED {[True] * number} True" in said["solved"]
+    assert f"CHECKED {[False] * number} False" in said["stub"]
+    assert "✗" in said["stub"] and "✗" not in said["solved"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_otter_s_autograder_gives_full_marks(made, tmp_path, name):
+    cells = [c for c in solved_cells(name) if not is_experiment(c)]
+    text = read_zip(made / "handouts" / f"{name}.zip")[f"{name}/{name}.ipynb"]
+    notebook = nbformat.reads(text.decode(), 4)
+    # The checks are bound to questions by the names in the zip, not by cells.
+    notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+    nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+    command = [sys.executable, "-m", "otter", "run", f"{name}.ipynb"]
+    command += ["-a", str(made / "autograders" / f"{name}.zip"), "-o", "."]
+    run = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    scores = {test["name"]: test for test in results["tests"]}
+    for question in load(name).questions:
+        test = scores.get(question.name, {})
+        assert test.get("score") == test.get("max_score") == question.points, results
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_grader_on_solution_and_stub(made, tmp_path, name):
+    """In the sandbox, with time to spare: the solution has all points, a stub none."""
+    submissions = tmp_path / "submissions"
+    submissions.mkdir()
+    write_notebook(submissions / "solved.ipynb", solved_cells(name))
+    write_notebook(submissions / "stub.ipynb", handout_cells(made, name))
+    run = subprocess.run(
+        [*GRADE, name, str(submissions), "--output", str(tmp_path / "grades")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    graded = {row["student"]: row for row in read_scores(tmp_path / "grades" / name)}
+    whole = sum(question.points for question in load(name).questions)
+    assert float(graded["solved"]["points"]) == whole, graded["solved"]
+    assert graded["solved"]["notes"] == ""
+    assert float(graded["stub"]["points"]) == 0
+
+
+def read_scores(folder):
+    text = (folder / "scores.csv").read_text()
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_a_class(tmp_path):
+    """Twenty of A2, two of them hostile: everybody gets what the answers are worth."""
+    expected = make_class("a2", 20, tmp_path / "submissions")
+    command = [*GRADE, "a2", str(tmp_path / "submissions")]
+    subprocess.run(
+        [*command, "--output", str(tmp_path / "grades")], cwd=ROOT, check=True
+    )
+    whole = {question.name: question.points for question in load("a2").questions}
+    graded = {row["student"]: row for row in read_scores(tmp_path / "grades" / "a2")}
+    assert set(graded) == set(expected)
+    for student, loses in expected.items():
+        got = {name: float(graded[student][name]) for name in whole}
+        if loses is None:
+            assert all(got[name] <= whole[name] for name in whole)
+            continue
+        if loses:
+            assert got.pop(loses) < whole[loses]
+        assert got == {name: whole[name] for name in got}, student

@@ -1,0 +1,108 @@
+"""Graders tested by mutation: a mistake costs its own question, and no other."""
+
+import ast
+import warnings
+
+import numpy as np
+import pytest
+
+from tests.tools.grading.classroom import NAMES, known, load, solution
+from tools.grading.grade import changed
+from unrolled.course.assignments import copy_arrays, fill_in
+
+KNOWN = {name: known(name) for name in NAMES}
+ASSIGNMENTS = {name: load(name) for name in NAMES}
+
+
+def points(name, source, wrong=None):
+    """Points of each question for a notebook's source, in this process.
+
+    Slow questions are asked once for all sources that agree on everything but the
+    answers to the others, and of the one that is `wrong` only up to its first mistake.
+    """
+    namespace = {"__name__": "submission"}
+    exec(source, namespace)
+    earned = {}
+    for question in ASSIGNMENTS[name].questions:
+        slow = question.seconds > 2
+        key = (name, question.name, without_others(name, question, source))
+        if slow and key in EARNED:
+            earned[question.name] = EARNED[key]
+            continue
+        stop = slow and question.name == wrong
+        earned[question.name] = earn(name, question, namespace, stop)
+        if slow and not stop:
+            EARNED[key] = earned[question.name]
+    return earned
+
+
+EARNED = {}
+
+
+def earn(name, question, namespace, stop):
+    """Points for the cases that pass; those before the first that fails if `stop`."""
+    given, total = ASSIGNMENTS[name].functions(), 0
+    for case in question.cases(np.random.default_rng(1)):
+        if passes(question, case, namespace, given):
+            total += case.points
+        elif stop:
+            break
+    return total
+
+
+def without_others(name, question, source):
+    """Source without the functions that answer the other questions."""
+    others = {q.function for q in ASSIGNMENTS[name].questions} - {question.function}
+    kept = (n for n in ast.parse(source).body if getattr(n, "name", None) not in others)
+    return "\n".join(map(ast.unparse, kept))
+
+
+def passes(question, case, namespace, given):
+    """Whether the answer to one case is right, and its arguments are left alone."""
+    arguments = copy_arrays(case.arguments)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # as in the grader
+            got = namespace[question.function](**fill_in(arguments, given))
+    except Exception:  # a mistake may fail in any way
+        return False
+    if changed(case.arguments, arguments) is not None:
+        return False
+    return question.complain(case.arguments, got, given) is None
+
+
+def full(name):
+    return {q.name: q.points for q in ASSIGNMENTS[name].questions}
+
+
+QUESTIONS = [(name, q.name) for name in NAMES for q in ASSIGNMENTS[name].questions]
+MUTANTS = [
+    (name, question, *mutant)
+    for name, question in QUESTIONS
+    for mutant in KNOWN[name].MUTANTS[question]
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_solution_has_full_marks(name):
+    assert points(name, solution(name)) == full(name)
+
+
+@pytest.mark.parametrize(("name", "question"), QUESTIONS)
+def test_enough_mistakes_and_alternatives(name, question):
+    assert len(KNOWN[name].MUTANTS[question]) >= 8
+    assert len(KNOWN[name].ALTERNATIVES[question]) >= 3
+
+
+@pytest.mark.parametrize(("name", "question", "right", "wrong"), MUTANTS)
+def test_a_mistake_costs_its_question_and_no_other(name, question, right, wrong):
+    source = solution(name)
+    assert source.count(right) == 1, f"{source.count(right)} times: {right}"
+    got, whole = points(name, source.replace(right, wrong), question), full(name)
+    assert got.pop(question) < whole.pop(question)
+    assert got == whole
+
+
+@pytest.mark.parametrize(("name", "question"), QUESTIONS)
+def test_other_right_solutions_have_full_marks(name, question):
+    for source in KNOWN[name].ALTERNATIVES[question]:
+        assert points(name, f"{solution(name)}\n\n{source}") == full(name), source

@@ -1,0 +1,84 @@
+"""The helpers of check cells: right answers pass, wrong ones are told what is wrong."""
+
+import numpy as np
+import pytest
+
+from unrolled.course import expect_answer, expect_close, expect_gradient
+from unrolled.course.assignments import Grader
+
+
+def test_right_answers_pass():
+    expect_answer(a=0, b=np.zeros(2), c="")
+    expect_close("x", 0.1 + 0.2, 0.3)
+    expect_close("x", [[1, 2]], np.array([[1, 2.0000001]]))
+    expect_close("word", "alike", "alike")
+    expect_close("large", 1e9 + 1, 1e9, tolerance=1e-8)
+    x = np.array([[1.0, -2.0]])
+    expect_gradient("dx", 3 * x**2, lambda x: (x**3).sum(), x)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected", "says"),
+    [
+        (None, [1.0], "x is None; expected numbers of shape (1,)"),
+        (..., 1.0, "x is Ellipsis; expected a number"),
+        ([[1.0]], [1.0], "x has shape (1, 1); expected (1,)"),
+        ([1.0, np.nan], [1.0, 2.0], "x holds NaN or infinity"),
+        ([1.0, 2.5], [1.0, 2.0], "x[1] is 2.5; expected 2 (50% of its entries differ)"),
+        ([[1], [1, 2]], [1.0], "x is no array"),
+        ("three", 3.0, "x holds <U5, not numbers"),
+        ("a", "undecided", "x is 'a'; expected 'undecided'"),
+        (1.0 + 2e-6, 1.0, "expected 1"),
+        (True, False, "x is True; expected False"),
+    ],
+)
+def test_wrong_answers_are_told(got, expected, says):
+    with pytest.raises(AssertionError) as told:
+        expect_close("x", got, expected)
+    assert says in str(told.value)
+
+
+@pytest.mark.parametrize("empty", [..., None])
+def test_empty_answers_are_told(empty):
+    with pytest.raises(AssertionError, match="b is empty"):
+        expect_answer(a=1, b=empty)
+
+
+def test_a_wrong_gradient_is_told():
+    at = np.array([1.0, 2.0])
+    with pytest.raises(AssertionError, match=r"dx\[1\] is 2; expected 4"):
+        expect_gradient("dx", np.array([2.0, 2.0]), lambda x: (x**2).sum(), at)
+    assert np.array_equal(at, [1, 2])
+
+
+TESTS = """
+from unrolled.course.assignments import test_case
+
+
+@test_case(points=0)
+def test_some_words(double):
+    assert double(2) == 4, f"double(2) is {double(2)}; expected 4"
+
+
+@test_case(points=0)
+def test_it_adds(double):
+    double(1) + 1
+"""
+
+
+def test_grader_tells_what_failed(tmp_path, capsys):
+    (tmp_path / "q1.py").write_text(TESTS)
+    run = {"grader": Grader(tmp_path)}
+    exec("first = grader.check('q1')", run)
+    said = capsys.readouterr().out
+    assert "✗ some words: double is not there yet" in said
+    assert "q1: 0 of 2 public checks, not yet." in said
+    exec("def double(x): pass\ngrader.check('q1')", run)
+    said = capsys.readouterr().out
+    assert "double(2) is None; expected 4" in said
+    assert "is its answer still missing?" in said
+    exec("def double(x): return 2 * x\nlast = grader.check_all()", run)
+    assert "✓ some words" in capsys.readouterr().out
+    assert (run["first"], run["last"]) == (False, True)
+    with pytest.raises(ValueError, match="question is 'q9'; expected one of 'q1'"):
+        Grader(tmp_path).check("q9")

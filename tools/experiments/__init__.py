@@ -1,0 +1,1 @@
+"""Repeats what the pages measure: `python -m tools.experiments.replicate`."""

@@ -1,0 +1,1 @@
+"""Makes hand-outs and grades classes: `python -m tools.grading.grade`."""

@@ -1,0 +1,1 @@
+"""Executes the pages and builds the site: `python -m tools.site.build`."""

@@ -1,0 +1,114 @@
+"""Print the whole book to one PDF, with outline, from the built pages: `make pdf`."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pikepdf
+from playwright.sync_api import sync_playwright
+
+from tools.chromium import find_chromium, launch
+from tools.site.build import JUPYTER_BOOK, run_quietly
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "_build" / "source"
+WORK = ROOT / "_build" / "pdf"
+PRINTED = WORK / "printed.pdf"
+TARGET = ROOT / "_build" / "html" / "_downloads" / "gates-and-gradients.pdf"
+FOOT = """<div style="font: 8px sans-serif; width: 100%; text-align: center">
+<span class="pageNumber"></span></div>"""
+
+
+STYLE = """
+html { font-size: 12.5px; }
+body { line-height: 1.5; }
+span[id^="document-"] + section { break-before: page; }
+h1, h2, h3, h4, h5 { break-after: avoid; margin: 1.6em 0 0.5em; }
+section > :last-child { margin-bottom: 0; }  /* no empty page after it */
+p { margin-bottom: 0.8em; orphans: 3; widows: 3; }
+* { animation: none !important; transition: none !important; }
+.bd-main .admonition { box-shadow: none !important; }  /* it would become a picture */
+details > summary { display: none !important; }
+img, table, pre, .cell_input, .katex-display, .admonition { break-inside: avoid; }
+.long, .long pre { break-inside: auto; orphans: 5; widows: 5; }
+.bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .prev-next-footer,
+.bd-footer-content, .toggle-button, .headerlink, .copybtn, #jb-print-toc,
+.bd-header, dialog { display: none !important; }
+.bd-main .bd-content .bd-article-container { max-width: none; padding: 0; }
+.table-scroll, .katex-display, pre { overflow: visible !important; }
+.katex-display { margin: 0.8em 0; }
+.katex { font-size: 1.12em; }
+div.cell { margin-bottom: 0.8em; }
+div.highlight pre, .cell_output pre {
+  font-size: 7.5pt; line-height: 1.35; padding: 0.7em 1em; white-space: pre-wrap;
+}
+.cell_output img { max-width: 32em; }
+"""
+# Folded solutions are open on paper, links lose the sign beside each heading, and only
+# long cells may go on overleaf.
+PREPARE = """() => {
+  document.querySelectorAll("details").forEach((part) => { part.open = true; });
+  document.querySelectorAll(".headerlink").forEach((sign) => sign.remove());
+  document.querySelectorAll(".cell_input").forEach((cell) => {
+    cell.classList.toggle("long", cell.innerText.split("\\n").length > 20);
+  });
+}"""
+
+
+def main():
+    """Build one page of all and print it; returns the exit status."""
+    if find_chromium() is None:
+        sys.exit("`make pdf` needs Chromium (Debian: apt-get install chromium).")
+    if not (SOURCE / "_toc.yml").exists():
+        sys.exit(f"{SOURCE} is not there: run `make book` first.")
+    shutil.rmtree(WORK, ignore_errors=True)
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(SOURCE)]
+    command += ["--path-output", str(WORK), "--builder", "singlehtml"]
+    status, output = run_quietly(command)
+    built = WORK / "_build" / "singlehtml"
+    if status != 0 or not (built / "book" / "index.html").exists():
+        print(output)
+        return 1
+    # Sphinx writes the addresses of pictures and styles as if it lay one folder up.
+    whole = (built / "book" / "index.html").rename(built / "whole.html")
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        page = chromium.new_page(color_scheme="light")
+        page.goto(whole.as_uri())
+        page.wait_for_load_state("networkidle")
+        page.add_style_tag(content=STYLE)
+        page.evaluate(PREPARE)
+        page.pdf(
+            path=PRINTED,
+            format="A4",
+            margin={"top": "18mm", "bottom": "18mm", "left": "22mm", "right": "22mm"},
+            display_header_footer=True,
+            header_template="<span></span>",
+            footer_template=FOOT,
+            print_background=True,
+            outline=True,
+            tagged=True,
+        )
+        chromium.close()
+    part = TARGET.with_suffix(".part")
+    with pikepdf.open(PRINTED) as printed:  # Chromium packs only half of what it writes
+        with printed.open_outline() as outline:
+            mend_titles(outline.root)
+        streams = pikepdf.ObjectStreamMode.generate
+        printed.save(part, object_stream_mode=streams, linearize=True)
+    part.replace(TARGET)
+    print(f"The book is at {TARGET}")
+    return 0
+
+
+def mend_titles(items):
+    """Chromium names a heading twice that it carried over to the next page."""
+    for item in items:
+        half = len(item.title) // 2
+        if item.title[:half] == item.title[half:]:
+            item.title = item.title[:half]
+        mend_titles(item.children)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

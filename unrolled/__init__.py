@@ -1,0 +1,35 @@
+"""Recurrent networks in plain NumPy, with Keras's weights, gate order and words.
+
+`unrolled` holds the networks, `unrolled.tasks` the sequences to train them on, and
+`unrolled.course` what the pages of *Gates & Gradients* need besides.
+"""
+
+from unrolled.compose import Bidirectional, Stack
+from unrolled.dense import Dense, Dropout
+from unrolled.gradcheck import gradcheck
+from unrolled.gru import GRU
+from unrolled.jacobians import jacobians, reach
+from unrolled.lstm import LSTM
+from unrolled.model import SequenceClassifier, SequenceRegressor
+from unrolled.optimizers import SGD, Adam, clip_by_global_norm
+from unrolled.peephole import PeepholeLSTM
+from unrolled.rnn import RNN
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "SGD",
+    "Adam",
+    "Bidirectional",
+    "Dense",
+    "Dropout",
+    "PeepholeLSTM",
+    "SequenceClassifier",
+    "SequenceRegressor",
+    "Stack",
+    "clip_by_global_norm",
+    "gradcheck",
+    "jacobians",
+    "reach",
+]

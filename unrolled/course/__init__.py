@@ -1,0 +1,31 @@
+"""What the pages of the book need: answers, figures, measurements, the ledger."""
+
+from unrolled.course.answers import expect_answer, expect_close, expect_gradient
+from unrolled.course.figures import COLORS, draw_baseline, draw_runs, use_style
+from unrolled.course.ledger import read_ledger, record_claim
+from unrolled.course.measure import (
+    base_seed,
+    lies_above,
+    mean_interval,
+    shown_above,
+)
+from unrolled.course.results import guard, how_many, say
+
+__all__ = [
+    "COLORS",
+    "base_seed",
+    "draw_baseline",
+    "draw_runs",
+    "expect_answer",
+    "expect_close",
+    "expect_gradient",
+    "guard",
+    "how_many",
+    "lies_above",
+    "mean_interval",
+    "read_ledger",
+    "record_claim",
+    "say",
+    "shown_above",
+    "use_style",
+]

@@ -1,0 +1,82 @@
+"""Seeds and intervals: what makes a number a measurement."""
+
+import os
+
+import numpy as np
+
+
+def base_seed():
+    """The seed that a page counts from: `UNROLLED_SEED`, or 0 where it is not set.
+
+    Raises:
+        ValueError: the variable is set to something else than a whole number >= 0.
+    """
+    text = os.environ.get("UNROLLED_SEED", "0")
+    if not text.strip().isdecimal():
+        raise ValueError(
+            f"UNROLLED_SEED is {text!r}; expected a whole number, 0 or more"
+        )
+    return int(text)
+
+
+def mean_interval(values, level=0.95):
+    """Mean of a few runs and the half-width of its confidence interval (Student's t).
+
+    Args:
+        values: one number a seed, `(seeds,)`, at least two of them.
+        level: confidence, between 0 and 1.
+
+    Returns:
+        `(mean, half_width)`: the interval is mean - half_width to mean + half_width.
+
+    Raises:
+        ValueError: fewer than two values, values not finite, or `level` out of range.
+
+    Source: Student, "The probable error of a mean", Biometrika 6 (1908).
+    """
+    from scipy.special import stdtrit  # here: SciPy takes a while to import
+
+    values = np.asarray(values, dtype=float)
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(
+            f"values has shape {values.shape}; expected (seeds,) with seeds >= 2"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError(f"values holds {values}; expected finite numbers")
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}; expected a number between 0 and 1")
+    error = values.std(ddof=1) / np.sqrt(len(values))
+    return values.mean(), stdtrit(len(values) - 1, (1 + level) / 2) * error
+
+
+def lies_above(values, bound=0):
+    """Whether the 95 % interval of the mean, see `mean_interval`, lies above `bound`.
+
+    Args:
+        values: one number a seed, `(seeds,)`, at least two of them.
+        bound: what the whole interval must exceed.
+
+    Raises:
+        ValueError: as `mean_interval`.
+    """
+    mean, half_width = mean_interval(values)
+    return bool(mean - half_width > bound)
+
+
+def shown_above(values, bound=0):
+    """Where the 95 % interval of the mean lies: above `bound`, below it, or across.
+
+    Args:
+        values: one number a seed or turn, `(seeds,)`, at least two of them.
+        bound: a number.
+
+    Returns:
+        True where the whole interval lies above, False where it lies below, None where
+        it reaches across: neither is shown.
+
+    Raises:
+        ValueError: as `mean_interval`.
+    """
+    if lies_above(values, bound):
+        return True
+    return False if lies_above(-np.asarray(values, dtype=float), -bound) else None

@@ -1,0 +1,29 @@
+"""Results of runs too large for a reader's machine, made by `make experiments`."""
+
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent
+
+
+def load_recorded(name):
+    """A recorded run, one row a network.
+
+    Args:
+        name: of the CSV file beside this module, without its ending; the script that
+            made it is `tools/experiments/recorded/<name>.py`.
+
+    Returns:
+        structured array `(rows,)`: `runs["accuracy"][runs["model"] == "LSTM"]`. Besides
+        what was varied and measured, each row says on what machine, when, with which
+        versions and in how many seconds it was made.
+
+    Raises:
+        ValueError: there is no such run.
+    """
+    path = FOLDER / f"{name}.csv"
+    if not path.exists():
+        known = sorted(p.stem for p in FOLDER.glob("*.csv"))
+        raise ValueError(f"name is {name!r}; expected one of {known}")
+    return np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")

@@ -1,0 +1,103 @@
+"""The gated recurrent unit, in the two forms that are both called GRU."""
+
+import numpy as np
+
+from unrolled.layout import accumulate, all_rows
+from unrolled.lstm import sigmoid
+from unrolled.recurrence import Recurrent
+
+
+class GRU(Recurrent):
+    """The GRU, as `keras.layers.GRU` has it; `reset_after` chooses the form.
+
+        z_t = σ(x_t W_xz + h_{t−1} W_hz + b_z)                    update gate
+        r_t = σ(x_t W_xr + h_{t−1} W_hr + b_r)                    reset gate
+        g_t = tanh(x_t W_xg + r_t ⊙ (h_{t−1} W_hg + b'_g) + b_g)  candidate
+        g_t = tanh(x_t W_xg + (r_t ⊙ h_{t−1}) W_hg + b_g)         or that
+        h_t = z_t ⊙ h_{t−1} + (1 − z_t) ⊙ g_t                     hidden state
+
+    The first candidate is that of `reset_after=True`, Keras's default, which suits
+    cuDNN: the reset gate comes after the product with W_hg, which has its own bias.
+
+    Weights, blocks in the order z, r, g (Keras writes h for g): kernel W_x `(F, 3H)`,
+    recurrent_kernel W_h `(H, 3H)`, bias `(3H,)`, or `(2, 3H)` with `reset_after`: one
+    for the inputs, one for the recurrence.
+
+    Arguments: `reset_after`, and those of `Recurrent`.
+
+    Sources: Cho et al., "Learning phrase representations using RNN encoder-decoder",
+    EMNLP 2014, arXiv:1406.1078: version 1 has the first candidate, version 3 and the
+    proceedings the second. Cho's z is Keras's z: it keeps the old state.
+    """
+
+    block_names = ("z", "r", "g")
+
+    def __init__(self, units, features=None, *, reset_after=True, **options):
+        self.reset_after = bool(reset_after)
+        super().__init__(units, features, **options)
+
+    def _specification(self):
+        weights = super()._specification()
+        if self.reset_after:
+            (width,), draw = weights["bias"]
+            weights["bias"] = ((2, width), draw)
+        return weights
+
+    def _kernel_and_bias(self):
+        if not self.reset_after:
+            return super()._kernel_and_bias()
+        bias = self.weights["bias"][..., :1, :]
+        return np.concatenate([self.weights["kernel"], bias], axis=-2)
+
+    def _from_state(self, h, block=slice(None)):
+        """h_{t−1} W_h + b' (`reset_after`), of all blocks or of one."""
+        bias = self._blocks(self.weights["bias"])[..., 1:, :]
+        return self._drop(h) @ self._W_h[block] + bias[block]
+
+    def _step(self, a, h):
+        update, r, g = a
+        if self.reset_after:
+            from_state = self._from_state(h)
+            a[:2] += from_state[:2]
+            sigmoid(a[:2])
+            g += r * from_state[2]
+        else:
+            a[:2] += self._drop(h) @ self._W_h[:2]
+            sigmoid(a[:2])
+            g += (r * self._drop(h)) @ self._W_h[2]
+        np.tanh(g, out=g)
+        return (update * h + (1 - update) * g,)
+
+    def _step_back(self, a, before, after, da, dh):
+        update, r, g = a
+        (h,) = before
+        W_T = self._W_h.swapaxes(-1, -2)
+        dg = da[2] = dh * (1 - update) * (1 - g**2)
+        da[0] = dh * (h - g) * update * (1 - update)
+        if self.reset_after:
+            # Not kept from the forward pass: one product is cheaper than the memory.
+            da[1] = dg * self._from_state(h, 2) * r * (1 - r)
+            by_candidate = (dg * r) @ W_T[2]
+        else:
+            d_reset = dg @ W_T[2]  # for r ⊙ h_{t−1}
+            da[1] = d_reset * self._drop(h) * r * (1 - r)
+            by_candidate = d_reset * r
+        dh_before = (da[:2] @ W_T[:2]).sum(0) + by_candidate
+        return (dh * update + self._drop(dh_before),)
+
+    def _by_state(self, a, h_before, da):
+        r, gates, candidate = a[:, 1], da[:, :2], da[:, 2:]
+        if self.reset_after:
+            candidate_part = accumulate(h_before, candidate * r[:, None])
+        else:
+            candidate_part = accumulate(r * h_before, candidate)
+        return np.concatenate([accumulate(h_before, gates), candidate_part])
+
+    def _weight_gradients(self, x, a, states, da):
+        gradients = super()._weight_gradients(x, a, states, da)
+        if not self.reset_after:
+            return gradients
+        # The second bias stands where the reset gate multiplies it in the candidate.
+        second = gradients["bias"].copy()
+        second[..., 2 * self.units :] = all_rows(da[:, 2] * a[:, 1]).sum(-2)
+        return gradients | {"bias": np.stack([gradients["bias"], second], axis=-2)}

@@ -1,0 +1,25 @@
+"""Sequences to train on: MNIST, and tasks whose answer lies many steps back."""
+
+from unrolled.tasks.mnist import load_mnist
+from unrolled.tasks.reber import continual_reber
+from unrolled.tasks.synthetic import (
+    Task,
+    adding_problem,
+    copy_memory,
+    digit_sum,
+    latch,
+    marker_at_start,
+    temporal_order,
+)
+
+__all__ = [
+    "Task",
+    "adding_problem",
+    "continual_reber",
+    "copy_memory",
+    "digit_sum",
+    "latch",
+    "load_mnist",
+    "marker_at_start",
+    "temporal_order",
+]
