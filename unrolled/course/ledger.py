@@ -144,7 +144,7 @@ def read_ledger(folder=None):
 
     Args:
         folder: where executed notebooks lie. Default: `UNROLLED_LEDGER`, else the
-            folder to which `make book` wrote them.
+            folder in which `make book` keeps them, see `default_folder`.
 
     Returns:
         list of dicts in the order of `claims.toml`: `name`, what `load_claims` gives,
@@ -197,5 +197,12 @@ def read_records(path):
 
 
 def default_folder():
-    """Where `make book` leaves executed pages, seen from the installed package."""
-    return Path(__file__).parents[1] / "_build" / "executed"
+    """Where `make book` keeps executed pages.
+
+    In the checkout that the current folder lies in, or else in the one that the package
+    is imported from; a folder that may not exist.
+    """
+    here = Path.cwd()
+    folders = [here, *here.parents, Path(__file__).parents[2]]
+    root = next((f for f in folders if (f / "_toc.yml").exists()), folders[-1])
+    return root / "_build" / "executed"

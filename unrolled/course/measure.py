@@ -9,13 +9,11 @@ def base_seed():
     """The seed that a page counts from: `UNROLLED_SEED`, or 0 where it is not set.
 
     Raises:
-        ValueError: the variable is set to something else than a whole number >= 0.
+        ValueError: the variable is neither empty nor an integer >= 0.
     """
-    text = os.environ.get("UNROLLED_SEED", "0")
+    text = os.environ.get("UNROLLED_SEED") or "0"  # empty is unset
     if not text.strip().isdecimal():
-        raise ValueError(
-            f"UNROLLED_SEED is {text!r}; expected a whole number, 0 or more"
-        )
+        raise ValueError(f"UNROLLED_SEED is {text!r}; expected an integer, 0 or more")
     return int(text)
 
 

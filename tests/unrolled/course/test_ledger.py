@@ -11,6 +11,7 @@ from unrolled.course import mean_interval, read_ledger, record_claim
 from unrolled.course.ledger import (
     MIME,
     VERDICTS,
+    default_folder,
     describe,
     load_claims,
     read_records,
@@ -79,18 +80,45 @@ def test_a_page_that_has_not_run_has_no_verdict(tmp_path):
     assert all(("untested" in r) == (r["verdict"] is not None) for r in rows)
 
 
-def test_a_record_travels_in_the_notebook(tmp_path):
-    page = tmp_path / "book/4-code/8-cost.ipynb"
+def write_record(page):
+    """Write a notebook with a record, as an executed page leaves it."""
     page.parent.mkdir(parents=True)
     write_page(page, "# Cost", ["1"])
     record = {"name": "four-times-time", "verdict": "refuted", "effect": 2.0}
-    notebook = json.loads(page.read_text())
+    notebook = json.loads(page.read_text(encoding="utf-8"))
     notebook["cells"][1]["outputs"] = [
         {"output_type": "display_data", "data": {MIME: record}}
     ]
-    page.write_text(json.dumps(notebook))
-    (row,) = [row for row in read_ledger(tmp_path) if row["verdict"] == "refuted"]
+    page.write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def measured(folder=None):
+    """Rows of the ledger that have an effect."""
+    return [row for row in read_ledger(folder) if "effect" in row]
+
+
+def test_a_record_travels_in_the_notebook(tmp_path):
+    write_record(tmp_path / "book/4-code/8-cost.ipynb")
+    (row,) = measured(tmp_path)
     assert row["effect"] == 2.0 and row["page"] == "4-code/8-cost"
+    assert row["verdict"] == "refuted"
+
+
+def test_where_the_ledger_looks(tmp_path, monkeypatch):
+    """In the checkout around the page that asks, or where the variable says."""
+    checkout, outside = tmp_path / "checkout", tmp_path / "outside"
+    chapter = checkout / "book/6-faq"
+    for folder in (chapter, outside):
+        folder.mkdir(parents=True)
+    (checkout / "_toc.yml").touch()
+    write_record(checkout / "_build/executed/book/page.ipynb")
+    monkeypatch.setenv("UNROLLED_LEDGER", "")  # as unset
+    monkeypatch.chdir(chapter)
+    assert len(measured()) == 1
+    monkeypatch.chdir(outside)
+    assert default_folder() == EXECUTED
+    monkeypatch.setenv("UNROLLED_LEDGER", str(checkout / "_build"))
+    assert len(measured()) == 1
 
 
 def test_claims_are_whole():

@@ -65,7 +65,9 @@ def test_base_seed(monkeypatch):
     assert base_seed() == 0
     monkeypatch.setenv("UNROLLED_SEED", "12")
     assert base_seed() == 12
-    for bad in ("", "one", "-1", "1.5"):
+    monkeypatch.setenv("UNROLLED_SEED", "")  # as unset
+    assert base_seed() == 0
+    for bad in (" ", "one", "-1", "1.5"):
         monkeypatch.setenv("UNROLLED_SEED", bad)
         with pytest.raises(ValueError, match="UNROLLED_SEED"):
             base_seed()
