@@ -1,25 +1,34 @@
 """Every notebook: clean, in the contents, executed, with exercises that work."""
 
 import ast
+import importlib.util
 import re
+import shlex
 import statistics
 import subprocess
 import sys
 import tomllib
+import types
 
 import nbformat
 import pytest
 import yaml
+from IPython.core.inputtransformer2 import TransformerManager
 from packaging.requirements import Requirement
 
 import unrolled
 from tests.conftest import PAGES, ROOT, read_page
 
 TEACHING = [page for page in PAGES if not page.endswith("index.ipynb")]
+TEMPLATE = ".github/page-template.ipynb"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def code_cells(page):
     return [cell for cell in read_page(page) if cell["cell_type"] == "code"]
+
+
+FIRST = code_cells(TEMPLATE)[0]["source"]
 
 
 def prose(page):
@@ -94,20 +103,48 @@ def test_shape_of_a_page(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_colab_can_install_the_package(page):
-    """The first code cell does it, from the address that _config.yml names."""
+def test_the_first_cell_looks_for_the_package(page):
+    """In every page it is the template's, word for word."""
     cells = code_cells(page)
     if cells:
-        url = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
-        assert 'if "google.colab" in sys.modules:' in cells[0]["source"]
-        assert f"git+{url}" in cells[0]["source"].splitlines()[-1]
+        assert cells[0]["source"] == FIRST
         assert cells[0]["metadata"]["tags"] == ["remove-cell"]  # no use on the site
+
+
+def package(line):
+    """What a line of pip's asks for: it is at the tag of this version."""
+    wanted = Requirement(shlex.split(line)[-1])
+    url = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    assert (
+        wanted.name == "unrolled" and wanted.url == f"git+{url}@v{PROJECT['version']}"
+    )
+    assert wanted.extras <= set(PROJECT["optional-dependencies"])
+    return wanted
+
+
+def test_in_colab_the_first_cell_installs_the_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", types.ModuleType("google.colab"))
+    typed = []
+    shell = types.SimpleNamespace(run_line_magic=lambda *words: typed.append(words))
+    exec(TransformerManager().transform_cell(FIRST), {"get_ipython": lambda: shell})
+    [(magic, line)] = typed
+    assert magic == "pip" and shlex.split(line)[:-1] == ["install", "-q"]
+    assert not package(line).extras  # Colab has the rest
+
+
+def test_without_the_package_the_first_cell_says_what_to_type(monkeypatch):
+    first = TransformerManager().transform_cell(FIRST)
+    exec(first, {})  # the package is here: nothing happens
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError) as told:
+        exec(first, {})
+    [line] = re.findall(r'%pip install ".*?"', str(told.value))
+    assert package(line).extras == {"book"}
 
 
 def test_colab_keeps_its_own_numpy_and_tensorflow():
     """The package asks for nothing that Colab would have to replace."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        asked = [*map(Requirement, tomllib.load(file)["project"]["dependencies"])]
+    asked = [*map(Requirement, PROJECT["dependencies"])]
     # A new mlxtend asks for new versions of half of what is there.
     assert not {"tensorflow", "keras", "mlxtend"} & {part.name for part in asked}
     # The oldest that TensorFlow 2.18, of 2024, came with there.
@@ -150,7 +187,8 @@ def test_no_measured_number_in_prose(page):
 
 @pytest.mark.parametrize("page", TEACHING)
 def test_cells_are_short(page):
-    lengths = [len(cell["source"].splitlines()) for cell in code_cells(page)]
+    _, *own = code_cells(page)  # the first is the same everywhere
+    lengths = [len(cell["source"].splitlines()) for cell in own]
     assert max(lengths) <= 22, "split the longest cell"
     assert statistics.median(lengths) <= 11
 
@@ -177,17 +215,38 @@ def exercises(page):
     return found
 
 
+def to_answer(cell):
+    """The names that an answer cell leaves empty."""
+    return re.findall(r"^(\w+) = \.\.\.", cell["source"], re.MULTILINE)
+
+
+def calls(node, name):
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == name
+
+
+def marked(source):
+    """The names that a solution cell fills in by way of `solution`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Assign) and calls(node.value, "solution"):
+            yield ast.unparse(node.targets[0])
+        elif "solution" in map(ast.unparse, getattr(node, "decorator_list", [])):
+            yield node.name
+
+
 @pytest.mark.parametrize("page", TEACHING)
 def test_solutions_are_folded_and_leave_answers_alone(page):
     assert len(exercises(page)) >= 3
     for answer, solution, check in exercises(page):
-        empty = re.findall(r"^(\w+) = \.\.\.", answer["source"], re.MULTILINE)
+        empty = to_answer(answer)
         assert empty, "nothing to answer"
-        assert solution["source"].startswith("# Solution")
+        # A fold in JupyterLab shows the first line: it must not tell.
+        assert re.match(r"# @title Solution\n# \S", solution["source"])
         for folded in (solution, check):  # on the site: both would spoil the prediction
             assert "hide-cell" in folded["metadata"]["tags"]
         assert solution["metadata"]["jupyter"]["source_hidden"]  # folds in JupyterLab
+        assert solution["metadata"]["cellView"] == "form"  # folds in Colab
         assert "source_hidden" not in check["metadata"].get("jupyter", {})
+        assert sorted(marked(solution["source"])) == sorted(empty)
         for name in empty:
             guard = f"if {name} is ... and use_solutions:"
             assert guard in solution["source"], f"overwrites {name}"
@@ -200,12 +259,43 @@ def test_checks_fail_on_an_empty_answer(page):
     """Each check cell, run with an empty answer and nothing but helpers, refuses."""
     helpers = {"expect_answer": unrolled.course.expect_answer}
     for answer, _, check in exercises(page):
-        names = re.findall(r"^(\w+) = \.\.\.", answer["source"], re.MULTILINE)
+        names = to_answer(answer)
         assert check["source"].startswith("expect_answer(")
         for name in names:
             others = {other: 1 for other in names if other != name}
             with pytest.raises(AssertionError, match="empty"):
                 exec(check["source"], others | {name: ..., **helpers})
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_checks_end_by_saying_that_the_answer_is_right(page):
+    for answer, _, check in exercises(page):
+        tree = ast.parse(check["source"])
+        nodes = list(ast.walk(tree))
+        assert calls(tree.body[-1].value, "say_right")
+        assert sum(calls(node, "say_right") for node in nodes) == 1
+        # An answer that the check has converted would pass for the student's own.
+        stored = {node.id for node in nodes if isinstance(node, ast.Name)
+                  and isinstance(node.ctx, ast.Store)}  # fmt: skip
+        assert not stored & set(to_answer(answer))
+        # True has a twin in NumPy, and 1.0 is a right 1.
+        exact = (
+            r"\bis (not )?(True|False)\b|\btype\(.*?(==|\bis\b) (int|float|bool|list)"
+        )
+        assert not re.search(exact, check["source"])
+
+
+@pytest.mark.parametrize("page", TEACHING)
+def test_an_untouched_page_calls_no_answer_right(page):
+    """`Run all` says of each exercise that the solution was filled in."""
+    executed = nbformat.read(ROOT / "_build" / "executed" / page, 4)
+    outputs = {cell.id: cell.get("outputs", []) for cell in executed.cells}
+    for _, _, check in exercises(page):
+        said = "".join(o.get("text", "") for o in outputs[check["id"]])
+        verdicts = re.findall(
+            r"^(Right|The solution was filled in)\b", said, re.MULTILINE
+        )
+        assert verdicts == ["The solution was filled in"], said
 
 
 def statements(page):

@@ -1,6 +1,12 @@
 """What the pages of the book need: answers, figures, measurements, the ledger."""
 
-from unrolled.course.answers import expect_answer, expect_close, expect_gradient
+from unrolled.course.answers import (
+    expect_answer,
+    expect_close,
+    expect_gradient,
+    say_right,
+    solution,
+)
 from unrolled.course.figures import COLORS, draw_baseline, draw_runs, use_style
 from unrolled.course.ledger import read_ledger, record_claim
 from unrolled.course.measure import (
@@ -26,6 +32,8 @@ __all__ = [
     "read_ledger",
     "record_claim",
     "say",
+    "say_right",
     "shown_above",
+    "solution",
     "use_style",
 ]

@@ -1,14 +1,39 @@
 """What check cells ask of an answer, in exercises and in assignments.
 
-Each function returns nothing where the answer is right, and raises an `AssertionError`
-that says which value is wrong, with shapes and numbers, where it is not.
+Each `expect_` function returns nothing where the answer is right, and raises an
+`AssertionError` that says which value is wrong, with shapes and numbers, where it is
+not. In an exercise `expect_answer` opens the check and `say_right` closes it. What a
+solution cell fills in goes through `solution`, so that the check tells it from the
+student's own answer, in whatever order the cells run.
 """
+
+import numbers
 
 import numpy as np
 
+# What `solution` returned, by id. It stays here, so no later object gets the same id.
+_solutions = {}
+_answers = {}  # those that the present check asked for, by name
+
+
+def solution(answer):
+    """Mark what a solution cell fills in. Functions and classes take it as a decorator.
+
+    Returns:
+        `answer` itself. Of a number, truth value or word a copy, as a NumPy scalar (a
+        truth value as an array without axes): Python may hold one object for all 16s,
+        and a student's own 16 is not ours.
+    """
+    if isinstance(answer, (bool, np.bool)):
+        answer = np.array(answer)
+    elif isinstance(answer, (numbers.Number, str)):
+        answer = np.array(answer)[()]
+    _solutions[id(answer)] = answer
+    return answer
+
 
 def expect_answer(**answers):
-    """Refuse answers that are still `...`, or None, as an empty function returns.
+    """Open a check: refuse answers that are still `...`, or None.
 
     Args:
         answers: each by its name: `expect_answer(answer_1=answer_1)`.
@@ -17,7 +42,26 @@ def expect_answer(**answers):
         AssertionError: names the first that is empty.
     """
     for name, answer in answers.items():
+        # None is what a function without `return` gives.
         assert answer is not ... and answer is not None, f"{name} is empty"
+    _answers.clear()
+    _answers.update(answers)
+
+
+def say_right(why=""):
+    """Close a check: say that the answer is right, or that the solution was filled in.
+
+    Args:
+        why: what the check found, in a few words.
+    """
+    filled_in = [name for name, answer in _answers.items() if id(answer) in _solutions]
+    if not filled_in:
+        verdict = "Right"
+    elif len(filled_in) == len(_answers):
+        verdict = "The solution was filled in, and passes"
+    else:
+        verdict = f"Right, with the solution filled in for {', '.join(filled_in)}"
+    print(f"{verdict}: {why}" if why else f"{verdict}.")
 
 
 def expect_close(name, got, expected, tolerance=1e-6):

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from unrolled.course import expect_answer, expect_close, expect_gradient
+from unrolled.course import (
+    expect_answer,
+    expect_close,
+    expect_gradient,
+    say_right,
+    solution,
+)
 from unrolled.course.assignments import Grader
 
 
@@ -42,6 +48,76 @@ def test_wrong_answers_are_told(got, expected, says):
 def test_empty_answers_are_told(empty):
     with pytest.raises(AssertionError, match="b is empty"):
         expect_answer(a=1, b=empty)
+
+
+def check(**answers):
+    """A check cell that is content with everything."""
+    expect_answer(**answers)
+    say_right("it is so")
+
+
+OURS, YOURS = "The solution was filled in, and passes: it is so\n", "Right: it is so\n"
+# Python holds one object for many of these, however often they are typed.
+KINDS = {
+    "float": lambda: 0.5,
+    "int": lambda: 16,
+    "word": lambda: "alike",
+    "no word": lambda: "",
+    "bool": lambda: True,
+    "NumPy bool": lambda: np.True_,
+    "NumPy integer": lambda: np.int64(16),
+    "complex": lambda: 1j,
+    "array": lambda: np.arange(3),
+    "list": lambda: [1, 2],
+    "dict": lambda: {"i": "fo"},
+    "function": lambda: lambda x: x,
+    "class": lambda: type("Cell", (), {}),
+}
+
+
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+def test_a_check_says_whose_answer_it_was(make, capsys):
+    filled_in = solution(make())
+    runs = [filled_in, make(), filled_in, filled_in, make(), make(), solution(make())]
+    for answer in runs:
+        check(answer=answer)
+    said = capsys.readouterr().out.splitlines(keepends=True)
+    assert said == [OURS, YOURS, OURS, OURS, YOURS, YOURS, OURS]
+
+
+def test_a_solution_stays_what_it_is():
+    for make in KINDS.values():
+        if not callable(make()):
+            assert np.array_equal(solution(make()), make())
+    assert {"alike": 1}[solution("alike")] == {16: 1}[solution(16)] == 1
+    assert solution(True) and not solution(False)
+
+    @solution
+    def double(x):
+        return 2 * x
+
+    @solution
+    class Cell:
+        pass
+
+    assert double(2) == 4 and isinstance(Cell(), Cell)
+
+
+def test_a_solution_beside_an_own_answer(capsys):
+    check(a=1, b=solution(2), c=solution([3]))
+    said = "Right, with the solution filled in for b, c: it is so\n"
+    assert capsys.readouterr().out == said
+    expect_answer(a=1)
+    say_right()
+    assert capsys.readouterr().out == "Right.\n"
+
+
+def test_no_later_answer_passes_for_a_solution(capsys):
+    """An address is free again when its object is gone: solutions stay."""
+    for _ in range(100):
+        solution([1])
+        check(answer=[1])
+    assert capsys.readouterr().out == 100 * YOURS
 
 
 def test_a_wrong_gradient_is_told():
