@@ -1,4 +1,4 @@
-"""A run put down and taken up again: weights, optimiser, random generators."""
+"""Save and resume training: weights, the optimiser's state, the random generators."""
 
 import copy
 import json
@@ -6,84 +6,92 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unrolled.checks import check_array
-from unrolled.layer import list_generators
+from unrolled.generators import get_states, set_states
+from unrolled.types import Arrays
+
+if TYPE_CHECKING:
+    from unrolled.model import SequenceModel
 
 
-class Checkpoint:
-    """`save` and `load` of a `SequenceModel`."""
+def save(model: "SequenceModel", path: str | os.PathLike[str]) -> None:
+    """Write the state of a model to an npz file; see `SequenceModel.save`.
 
-    def save(self, path):
-        """Write weights, optimiser and random generators to `path` (npz), whole or not.
+    The file appears under its name only when it is complete.
+    """
+    if not model.built:
+        raise ValueError("the model has no weights yet; fit it or build it first")
+    path, state = Path(path), get_state(model)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving") as folder:
+        part = Path(folder) / "part.npz"
+        np.savez(part, **state)
+        os.replace(part, path)
 
-        What is loaded from it goes on with exactly the bits that would have come.
 
-        Raises:
-            ValueError: the model is not built, so that there is nothing to save.
-        """
-        if not self.head.built:
-            raise ValueError("the model has no weights yet; fit it or build it first")
-        path = Path(path)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving") as folder:
-            part = Path(folder) / "part.npz"
-            np.savez(part, **self._state())
-            os.replace(part, path)
+def load(model: "SequenceModel", path: str | os.PathLike[str]) -> None:
+    """Put a model into the state that `save` wrote; see `SequenceModel.load`.
 
-    def load(self, path):
-        """Take up what `save` wrote, in a model of the same make.
+    A copy of the model tries the state first, so that a file that does not fit
+    changes nothing.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            state = dict(arrays)
+        set_state(copy.deepcopy(model), state)
+    except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} does not fit this model: {error}") from error
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"{path} is not a saved model: {error}") from error
+    set_state(model, state)
 
-        Raises:
-            ValueError: not such a file, or of another model; nothing has changed then.
-        """
-        try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-                saved = dict(arrays)
-            twin = copy.deepcopy(self)
-            twin._check_inputs(np.zeros((1, 1, int(saved["features"]))))  # builds
-            twin._take_up(saved)
-        except (OSError, EOFError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path} does not fit this model: {error}") from error
-        except zipfile.BadZipFile as error:
-            raise ValueError(f"{path} is no saved model: {error}") from error
-        if not self.head.built:
-            self.build(int(saved["features"]))
-        self._take_up(saved)
 
-    def _state(self):
-        """Name → array of all that a fit depends on."""
-        arrays = {f"weights/{name}": w for name, w in self.weights.items()}
-        for name, slots in self.optimizer.slots.items():
-            arrays |= {f"slots/{name}/{k}": slot for k, slot in enumerate(slots)}
-        states = [rng.bit_generator.state for rng in list_generators(self.rngs)]
-        return arrays | {
-            "optimizer": np.array(type(self.optimizer).__name__),
-            "iterations": np.array(self.optimizer.iterations),
-            "features": np.array(self.body.features),
-            "rngs": np.array(json.dumps(states)),
-        }
+def get_state(model: "SequenceModel") -> dict[str, Any]:
+    """Return everything that further training depends on, as arrays by name.
 
-    def _take_up(self, saved):
-        """Be in the state `saved`, or raise `ValueError`."""
-        self.optimizer.slots = {}
-        if saved["iterations"]:
-            self.optimizer.make_slots(self.weights)
-        expected = self._state()
-        for name in expected.keys() | saved.keys():
-            got = np.shape(saved.get(name)), np.shape(expected.get(name))
-            if name not in expected or name not in saved or got[0] != got[1]:
-                raise ValueError(f"{name} has shape {got[0]}; expected {got[1]}")
-        if saved["optimizer"] != expected["optimizer"]:
+    The names are "weights/…", "slots/…" (the optimiser's own arrays), "optimizer",
+    "iterations", "features" and "rngs". Weights and slots are the model's own arrays.
+    """
+    state: Arrays = {f"weights/{name}": w for name, w in model.weights.items()}
+    for name, slots in model.optimizer.slots.items():
+        state |= {f"slots/{name}/{k}": slot for k, slot in enumerate(slots)}
+    return state | {
+        "optimizer": np.array(type(model.optimizer).__name__),
+        "iterations": np.array(model.optimizer.iterations),
+        "features": np.array(model.body.features),
+        "rngs": np.array(json.dumps(get_states(model.rngs))),
+    }
+
+
+def set_state(model: "SequenceModel", state: Arrays) -> None:
+    """Put a model into a state that `get_state` returned; an unbuilt model is built.
+
+    Raises:
+        KeyError, TypeError, ValueError: the state does not fit. The model may then be
+            half changed.
+    """
+    if not model.built:
+        model.build(int(state["features"]))
+    model.optimizer.slots = {}
+    if state["iterations"]:
+        model.optimizer.make_slots(model.weights)
+    current = get_state(model)
+    different = sorted(current.keys() ^ state.keys())
+    if different:
+        raise ValueError(f"only one of the two has {', '.join(different)}")
+    for name, array in current.items():
+        if state[name].shape != array.shape:
             raise ValueError(
-                f"optimizer is {saved['optimizer']}; expected {expected['optimizer']}"
+                f"{name} has shape {state[name].shape}; expected {array.shape}"
             )
-        for name in saved:
-            if name.startswith(("weights/", "slots/")):
-                new = check_array(name, saved[name], expected[name].shape, None)
-                expected[name][...] = new
-        self.optimizer.iterations = int(saved["iterations"])
-        rngs = list_generators(self.rngs)
-        for rng, state in zip(rngs, json.loads(str(saved["rngs"])), strict=True):
-            rng.bit_generator.state = state
+    for name in ("optimizer", "features"):
+        if state[name] != current[name]:
+            raise ValueError(f"{name} is {state[name]}; expected {current[name]}")
+    for name, array in current.items():
+        if name.startswith(("weights/", "slots/")):
+            array[...] = check_array(name, state[name], array.shape, None)
+    model.optimizer.iterations = int(state["iterations"])
+    set_states(model.rngs, json.loads(str(state["rngs"])))

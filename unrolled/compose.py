@@ -1,34 +1,45 @@
 """Layers put together: one above the other, or reading in both directions."""
 
 import copy
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from unrolled.checks import check_array, check_tuple
 from unrolled.layer import Layer
 from unrolled.layout import read_only
+from unrolled.types import Array, Arrays, Seed, States
 
 
 class Composite(Layer):
-    """A layer made of layers, whose weights and states are all of theirs.
+    """A layer made of layers: it has the weights and the states of all of them.
+
+    Args:
+        parts: the layers by name.
+        seed: an integer, or a sequence of integers for an ensemble.
 
     Attributes:
-        parts: dict from name to layer; a weight is called "name/weight".
+        parts: the layers by name; a weight is called "name/weight".
+
+    Raises:
+        ValueError: not layers, the same layer twice, or layers of different dtypes.
     """
 
-    def __init__(self, parts, seed):
+    def __init__(self, parts: dict[str, Layer], seed: Seed) -> None:
         for name, part in parts.items():
             if not isinstance(part, Layer):
                 raise ValueError(f"layer {name} is {part!r}; expected a layer")
         if len({id(part) for part in parts.values()}) < len(parts):
-            raise ValueError("the same layer stands twice; expected a layer for each")
+            raise ValueError("the same layer stands twice; expected different layers")
         super().__init__(seed, next(iter(parts.values())).dtype)
         self.parts = parts
         for name, part in parts.items():
             if part.dtype != self.dtype:
                 raise ValueError(
-                    f"layer {name} has dtype {part.dtype}; expected {self.dtype} as "
-                    "the first layer"
+                    f"layer {name} has dtype {part.dtype}; expected {self.dtype}, as "
+                    "the first layer has"
                 )
         self.state_names = tuple(
             f"{name}/{state}"
@@ -37,22 +48,28 @@ class Composite(Layer):
         )
 
     @property
-    def weights(self):
-        """Name → array, the layers' own: to change an array in place is to train."""
+    def weights(self) -> Arrays:
+        """The layers' own arrays by name. Changing one in place changes the layer."""
         return {
             f"{name}/{key}": weight
             for name, part in self.parts.items()
             for key, weight in part.weights.items()
         }
 
-    def build(self, features, rngs=None):
-        """Draw the weights of all layers, one after the other; those built stay."""
-        rngs = self.rngs if rngs is None else rngs
-        self.use_generators(rngs)
+    def build(self, features: int) -> None:
+        """Draw the weights of all layers, one after the other; built ones keep theirs.
+
+        Args:
+            features: length of the input's last axis.
+
+        Raises:
+            ValueError: a layer is built for another number of features or networks.
+        """
+        self.use_generators(self.rngs, self.networks)
         n = features
         for name, part in self.parts.items():
             if not part.built:
-                part.build(n, rngs)
+                part.build(n)
             elif part.features != n:
                 raise ValueError(
                     f"layer {name} is built for {part.features} features; expected {n}"
@@ -60,41 +77,44 @@ class Composite(Layer):
             n = self._features_after(part, n)
         super().build(features)
 
-    def use_generators(self, rngs):
-        """As `Layer.use_generators`, for all layers."""
-        super().use_generators(rngs)
+    def use_generators(
+        self, rngs: list[np.random.Generator], networks: int | None
+    ) -> None:
+        """Let all layers draw from these generators; see `Layer.use_generators`."""
+        super().use_generators(rngs, networks)
         for part in self.parts.values():
-            part.use_generators(rngs)
+            part.use_generators(rngs, networks)
 
-    def _features_after(self, part, features):
+    def _features_after(self, part: Layer, features: int) -> int:
+        """Return how many features the next part reads."""
         return features
 
-    def _forget(self):
-        super()._forget()
+    def _reset(self) -> None:
+        super()._reset()
         for part in self.parts.values():
-            part._forget()
+            part._reset()
 
-    def _cast(self, dtype):
+    def _cast(self, dtype: np.dtype[Any]) -> None:
         super()._cast(dtype)
         for part in self.parts.values():
             part._cast(dtype)
 
-    def _split_states(self, name, states):
-        """One tuple of states for each part, from one for all; None stays None."""
+    def _split_states(self, name: str, states: States | None) -> list[States | None]:
+        """Give each part its own share of the states; None means None for each."""
         if states is None:
-            return [None] * len(self.parts)
-        states = iter(check_tuple(name, states, self.state_names))
+            return [None for _ in self.parts]
+        remaining = iter(check_tuple(name, states, self.state_names))
         return [
-            tuple(next(states) for _ in part.state_names)
+            tuple(next(remaining) for _ in part.state_names)
             for part in self.parts.values()
         ]
 
-    def _named(self, gradients):
-        """The parts' gradients by the names of `weights`."""
+    def _named(self, gradients: list[Arrays]) -> Arrays:
+        """Join the parts' gradients under the names of `weights`."""
         return {
             f"{name}/{key}": gradient
-            for name, part in zip(self.parts, gradients, strict=True)
-            for key, gradient in part.items()
+            for name, of_part in zip(self.parts, gradients, strict=True)
+            for key, gradient in of_part.items()
         }
 
 
@@ -103,37 +123,56 @@ class Stack(Composite):
 
     Args:
         layers: recurrent layers, `Bidirectional`, `Dropout`, from the input upwards.
-        seed: a whole number, or a list for a stack of networks; layers not yet built
-            draw their weights from it, one after the other.
+        seed: an integer, or a sequence of integers for an ensemble. Layers that are not
+            built yet draw their weights from it, one after the other.
 
     Raises:
-        ValueError: no layer, or layers of different dtype, features or networks.
+        ValueError: no layer, or layers of different dtypes, features or networks.
 
-    Source: El Hihi & Bengio, "Hierarchical recurrent neural networks for long-term
-    dependencies", NeurIPS 1995.
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import GRU, LSTM, Dropout, Stack
+        >>> stack = Stack([LSTM(8), Dropout(0.2), GRU(4)])
+        >>> h, state = stack.forward(np.zeros((2, 5, 3)))
+        >>> h.shape, stack.state_names
+        ((2, 5, 4), ('0/h', '0/c', '2/h'))
+
+    References:
+        El Hihi & Bengio, "Hierarchical recurrent neural networks for long-term
+        dependencies", NeurIPS 1995.
     """
 
-    def __init__(self, layers, *, seed=0):
+    def __init__(self, layers: Sequence[Layer], *, seed: Seed = 0) -> None:
         layers = list(layers)
         if not layers:
             raise ValueError("layers is empty; expected at least one layer")
         super().__init__({str(k): layer for k, layer in enumerate(layers)}, seed)
 
-    @property
-    def output_features(self):
-        """Length of the output's last axis."""
-        return list(self.parts.values())[-1].output_features
+    def build(self, features: int) -> None:
+        """Draw the weights of all layers; see `Composite.build`."""
+        super().build(features)
+        self.output_features = list(self.parts.values())[-1].output_features
 
-    def _features_after(self, part, features):
+    def _features_after(self, part: Layer, features: int) -> int:
         return part.output_features
 
-    def forward(self, x, initial_state=None, *, return_sequences=True, training=False):
-        """As `Recurrent.forward`; the state holds those of all layers."""
+    def forward(
+        self,
+        x: npt.ArrayLike,
+        initial_state: States | None = None,
+        *,
+        return_sequences: bool = True,
+        training: bool = False,
+    ) -> tuple[Array, States]:
+        """Run all layers, from the lowest up; see `Recurrent.forward`.
+
+        The state is that of the lowest layer, then that of the next one, and so on.
+        """
         out = self.check_input(x)
         layers = list(self.parts.values())
         last = max((k for k, p in enumerate(layers) if p.state_names), default=0)
         states = self._split_states("initial_state", initial_state)
-        after = []
+        after: list[Array] = []
         for k, (layer, state) in enumerate(zip(layers, states, strict=True)):
             out, state = layer.forward(
                 out,
@@ -144,11 +183,19 @@ class Stack(Composite):
             after += state
         return out, tuple(after)
 
-    def backward(self, dout, dstate=None, *, truncate=None, input_gradient=True):
-        """As `Recurrent.backward`, from the top layer down."""
+    def backward(
+        self,
+        dout: Array | None,
+        dstate: States | None = None,
+        *,
+        truncate: int | None = None,
+        input_gradient: bool = True,
+    ) -> tuple[Array | None, States, Arrays]:
+        """Go back through all layers, from the top down; see `Recurrent.backward`."""
         layers = list(self.parts.values())
         dstates = self._split_states("dstate", dstate)
-        before, gradients = (), []
+        before: States = ()
+        gradients: list[Arrays] = []
         for k, layer in reversed(list(enumerate(layers))):
             dout, dinitial, of_layer = layer.backward(
                 dout,
@@ -162,36 +209,61 @@ class Stack(Composite):
 
 
 class Bidirectional(Composite):
-    """Two layers, one from the first step to the last, one from the last to the first.
+    """Two layers: one reads from the first step to the last, one from last to first.
 
-    Their outputs stand side by side, `2 · units` long, as Keras's `Bidirectional`
-    merges them. "The last output" of the second layer is the one at the first step.
+    Their outputs are joined to a length of `2 · units`, as by Keras's `Bidirectional`.
+    The last output of the second layer is the one at the first step.
 
     Args:
         layer: a recurrent layer, for the forward direction.
-        backward_layer: for the other direction; like `layer`, drawn anew, if None.
-        seed: a whole number, or a list for a stack of networks.
+        backward_layer: the layer for the other direction; if None, one like `layer`
+            with weights of its own.
+        seed: an integer, or a sequence of integers for an ensemble.
 
     Raises:
-        ValueError: layers of different dtype, features or networks.
+        ValueError: layers of different dtypes, features or networks.
 
-    Source: Schuster & Paliwal, "Bidirectional recurrent neural networks", IEEE
-    Transactions on Signal Processing 45 (1997).
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import LSTM, Bidirectional
+        >>> both = Bidirectional(LSTM(4))
+        >>> h, state = both.forward(np.zeros((2, 5, 3)))
+        >>> h.shape
+        (2, 5, 8)
+        >>> both.state_names
+        ('forward/h', 'forward/c', 'backward/h', 'backward/c')
+
+    References:
+        Schuster & Paliwal, "Bidirectional recurrent neural networks", IEEE Transactions
+        on Signal Processing 45 (1997).
     """
 
-    def __init__(self, layer, backward_layer=None, *, seed=0):
+    def __init__(
+        self, layer: Layer, backward_layer: Layer | None = None, *, seed: Seed = 0
+    ) -> None:
         if backward_layer is None and isinstance(layer, Layer):
             backward_layer = copy.deepcopy(layer)
-            backward_layer._forget()
-        super().__init__({"forward": layer, "backward": backward_layer}, seed)
+            backward_layer._reset()
+        parts: dict[str, Any] = {"forward": layer, "backward": backward_layer}
+        super().__init__(parts, seed)
 
-    @property
-    def output_features(self):
-        """Length of the output's last axis."""
-        return sum(part.output_features for part in self.parts.values())
+    def build(self, features: int) -> None:
+        """Draw the weights of both layers; see `Composite.build`."""
+        super().build(features)
+        self.output_features = sum(p.output_features for p in self.parts.values())
 
-    def forward(self, x, initial_state=None, *, return_sequences=True, training=False):
-        """As `Recurrent.forward`; the state: forward layer's, then the other's."""
+    def forward(
+        self,
+        x: npt.ArrayLike,
+        initial_state: States | None = None,
+        *,
+        return_sequences: bool = True,
+        training: bool = False,
+    ) -> tuple[Array, States]:
+        """Run both layers; see `Recurrent.forward`.
+
+        The state is that of the forward layer, then that of the backward layer.
+        """
         x = self.check_input(x)
         state, state_b = self._split_states("initial_state", initial_state)
         how = {"return_sequences": return_sequences, "training": training}
@@ -202,10 +274,17 @@ class Bidirectional(Composite):
         self._run = out.shape
         return read_only(out), (*after, *after_b)
 
-    def backward(self, dout, dstate=None, *, truncate=None, input_gradient=True):
-        """As `Recurrent.backward`."""
+    def backward(
+        self,
+        dout: Array | None,
+        dstate: States | None = None,
+        *,
+        truncate: int | None = None,
+        input_gradient: bool = True,
+    ) -> tuple[Array | None, States, Arrays]:
+        """Go back through both layers; see `Recurrent.backward`."""
         dstate, dstate_b = self._split_states("dstate", dstate)
-        how = {"truncate": truncate, "input_gradient": input_gradient}
+        how: dict[str, Any] = {"truncate": truncate, "input_gradient": input_gradient}
         dout_b = None
         if dout is not None:
             dout = check_array("dout", dout, self._last_run(), self.dtype)
@@ -215,10 +294,10 @@ class Bidirectional(Composite):
         dx_b, before_b, gradients_b = self.parts["backward"].backward(
             dout_b, dstate_b, **how
         )
-        if input_gradient:
+        if dx is not None and dx_b is not None:
             dx = dx + dx_b[..., ::-1, :]
         return dx, (*before, *before_b), self._named([gradients, gradients_b])
 
-    def _turned(self, out):
-        """The other direction's sequence, in the order of time."""
+    def _turned(self, out: Array) -> Array:
+        """Put the outputs of the backward layer into the order of time."""
         return out[..., ::-1, :] if self._sequences else out

@@ -1,41 +1,45 @@
 """What stands around recurrent layers: a dense output, and dropout between layers."""
 
-import numpy as np
+from typing import Any
 
-from unrolled.checks import check_array, check_between, check_whole
-from unrolled.initializers import initializer, zeros
+import numpy as np
+import numpy.typing as npt
+
+from unrolled.checks import check_array, check_between, check_integer
+from unrolled.initializers import find_initializer, zeros
 from unrolled.layer import Layer
 from unrolled.layout import read_only
+from unrolled.types import Array, Arrays, Initializer, Seed, States
 
 
 class Dense(Layer):
-    """y = x W + b for each sequence, or each step, by itself: `keras.layers.Dense`.
+    """y = x W + b for each sequence, or for each of its steps: Keras's `Dense`.
 
-    Weights: kernel W `(features, units)`, bias b `(units,)`.
+    Its weights are the `kernel` W, `(features, units)`, and the `bias` b, `(units,)`.
 
     Args:
         units: length of the output's last axis.
         features: length of the input's last axis; taken from the first input if None.
-        kernel_initializer: see `initializers`; the bias begins at zero.
-        seed: a whole number, or a list for a stack of networks.
+        kernel_initializer: see `unrolled.initializers`; the bias starts at zero.
+        seed: an integer, or a sequence of integers for an ensemble.
         dtype: "float32" or "float64".
 
     Raises:
-        ValueError: units or features below 1, an unknown name.
+        ValueError: units or features below 1, or an unknown name.
     """
 
     def __init__(
         self,
-        units,
-        features=None,
+        units: int,
+        features: int | None = None,
         *,
-        kernel_initializer="glorot_uniform",
-        seed=0,
-        dtype="float32",
-    ):
+        kernel_initializer: Initializer = "glorot_uniform",
+        seed: Seed = 0,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
         super().__init__(seed, dtype)
-        self.units = self.output_features = check_whole("units", units, 1)
-        self._initializer = initializer("kernel_initializer", kernel_initializer)
+        self.units = self.output_features = check_integer("units", units, 1)
+        self._initializer = find_initializer("kernel_initializer", kernel_initializer)
         if features is not None:
             self.build(features)
 
@@ -43,14 +47,31 @@ class Dense(Layer):
         kernel = ((self.features, self.units), self._initializer)
         return {"kernel": kernel, "bias": ((self.units,), zeros)}
 
-    def forward(self, x, initial_state=None, *, return_sequences=True, training=False):
-        """`(y, no state)`: `(batch, …, features)` to `(batch, …, units)`."""
+    def forward(
+        self,
+        x: npt.ArrayLike,
+        initial_state: States | None = None,
+        *,
+        return_sequences: bool = True,
+        training: bool = False,
+    ) -> tuple[Array, States]:
+        """Compute `(y, ())`: from `(batch, …, features)` to `(batch, …, units)`.
+
+        There is no state; the other arguments of `Recurrent.forward` change nothing.
+        """
         x = self._run = self.check_entries(x).copy()
         y = self._rows(x) @ self.weights["kernel"] + self.weights["bias"][..., None, :]
         return y.reshape(*x.shape[:-1], self.units), ()
 
-    def backward(self, dout, dstate=None, *, truncate=None, input_gradient=True):
-        """`(dx, no states, gradients)`: see `Recurrent.backward`."""
+    def backward(
+        self,
+        dout: Array | None,
+        dstate: States | None = None,
+        *,
+        truncate: int | None = None,
+        input_gradient: bool = True,
+    ) -> tuple[Array | None, States, Arrays]:
+        """Compute `(dx, (), gradients)`; see `Recurrent.backward`."""
         x = self._last_run()
         shape = (*x.shape[:-1], self.units)
         dout = np.zeros(shape) if dout is None else dout
@@ -63,51 +84,68 @@ class Dense(Layer):
         return dx.reshape(x.shape), (), gradients
 
     def _rows(self, x):
-        """`(…, n)` as `(rows, n)`, or `(networks, rows, n)`."""
-        return x.reshape(*self._front, -1, x.shape[-1])
+        """Reshape `(…, n)` to `(rows, n)`, or `(networks, rows, n)` in an ensemble."""
+        return x.reshape(*self._leading_shape, -1, x.shape[-1])
 
 
 class Dropout(Layer):
-    """Sets a share of the entries to zero in training, each step anew.
+    """Sets a share of the entries to zero in training, others in each step.
 
-    What is kept is divided by 1 − rate, so that the mean stays: `keras.layers.Dropout`.
-    For the connection from step to step see `recurrent_dropout` of the recurrent
-    layers.
+    The rest is divided by 1 − rate, so that the mean stays: Keras's `Dropout`. For the
+    connection from step to step see `recurrent_dropout` of the recurrent layers.
 
     Args:
-        rate: share of entries to drop, in [0, 1).
-        seed: a whole number, or a list for a stack of networks.
+        rate: share of the entries to drop, in [0, 1).
+        seed: an integer, or a sequence of integers for an ensemble.
         dtype: "float32" or "float64".
 
     Raises:
-        ValueError: a rate out of range.
+        ValueError: the rate is out of range.
 
-    Source: Zaremba, Sutskever & Vinyals, "Recurrent neural network regularization",
-    2014, arXiv:1409.2329: between layers, not along time.
+    References:
+        Zaremba, Sutskever & Vinyals, "Recurrent neural network regularization", 2014,
+        arXiv:1409.2329: between layers, not along time.
     """
 
-    def __init__(self, rate, *, seed=0, dtype="float32"):
+    def __init__(
+        self, rate: float, *, seed: Seed = 0, dtype: npt.DTypeLike = "float32"
+    ) -> None:
         super().__init__(seed, dtype)
         self.rate = check_between("rate", rate, 0, 1)
+        self._mask: Any = None
 
-    @property
-    def output_features(self):
-        """Length of the output's last axis: the input's."""
-        return self.features
+    def build(self, features: int) -> None:
+        """Note the number of features: there are no weights to draw."""
+        super().build(features)
+        self.output_features = features
 
-    def forward(self, x, initial_state=None, *, return_sequences=True, training=False):
-        """`(x with entries dropped, no state)`: see `Recurrent.forward`."""
-        x = self.check_entries(x)
-        self._mask, self._run = None, x.shape
+    def forward(
+        self,
+        x: npt.ArrayLike,
+        initial_state: States | None = None,
+        *,
+        return_sequences: bool = True,
+        training: bool = False,
+    ) -> tuple[Array, States]:
+        """Compute `(x with entries dropped, ())`; see `Recurrent.forward`."""
+        out = self.check_entries(x)
+        self._mask, self._run = None, out.shape
         if training and self.rate:
-            shape = x.shape[self.networks is not None :]
+            shape = out.shape[len(self._leading_shape) :]
             kept = self.each_network(lambda rng: rng.random(shape) >= self.rate)
             self._mask = (kept / (1 - self.rate)).astype(self.dtype)
-            x = x * self._mask
-        return read_only(x), ()
+            out = out * self._mask
+        return read_only(out), ()
 
-    def backward(self, dout, dstate=None, *, truncate=None, input_gradient=True):
-        """`(dx, no states, no weights)`: see `Recurrent.backward`."""
+    def backward(
+        self,
+        dout: Array | None,
+        dstate: States | None = None,
+        *,
+        truncate: int | None = None,
+        input_gradient: bool = True,
+    ) -> tuple[Array | None, States, Arrays]:
+        """Compute `(dx, (), {})`; see `Recurrent.backward`."""
         shape = self._last_run()
         if dout is None:
             return None, (), {}

@@ -1,45 +1,47 @@
-"""Is the gradient right? Every entry of every parameter against central differences."""
+"""Check gradients: every entry of every parameter against a central difference."""
 
-import copy
-import typing
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from unrolled.checks import check_array, check_between
-from unrolled.layer import list_generators
+from unrolled.generators import get_states, set_states
+from unrolled.layer import Layer
 from unrolled.model import SequenceModel
+from unrolled.types import Array, Arrays, States
 
 
-class Checked(typing.NamedTuple):
-    """One parameter's gradient, checked.
+class Checked(NamedTuple):
+    """The gradient of one parameter, checked.
 
     Attributes:
-        name: of the weight, "x", or "initial h" and the like.
-        shape: of the parameter.
+        name: of a weight, "x", or "initial h" and the like.
+        shape: shape of the parameter.
         error: ‖analytic − numeric‖ / (‖analytic‖ + ‖numeric‖).
         passed: whether the error is below the tolerance.
     """
 
     name: str
-    shape: tuple
+    shape: tuple[int, ...]
     error: float
     passed: bool
 
 
-class Report(list):
-    """A list of `Checked`, one a parameter; printed, it is a table."""
+class Report(list[Checked]):
+    """A list with one `Checked` per parameter; printed, it is a table."""
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         """Whether every parameter passed."""
         return all(row.passed for row in self)
 
     @property
-    def worst(self):
+    def worst(self) -> float:
         """The largest error."""
         return max(row.error for row in self)
 
-    def __str__(self):
+    def __str__(self) -> str:
         width = max(len(row.name) for row in self)
         return "\n".join(
             f"{row.name:{width}}  {row.shape!s:14}  {row.error:.1e}  "
@@ -49,144 +51,195 @@ class Report(list):
 
 
 def gradcheck(
-    layer,
-    x,
-    initial_state=None,
+    layer: Layer | SequenceModel,
+    x: npt.ArrayLike,
+    initial_state: States | None = None,
     *,
-    y=None,
-    return_sequences=True,
-    training=False,
-    step=1e-5,
-    tolerance=1e-7,
-    seed=0,
-):
-    """Compare a layer's (or model's) gradients with central differences, in float64.
+    y: npt.ArrayLike | None = None,
+    return_sequences: bool = True,
+    training: bool = False,
+    step: float = 1e-5,
+    tolerance: float = 1e-7,
+    seed: int = 0,
+) -> Report:
+    """Compare the gradients of a layer or model with central differences, in float64.
 
-    The loss of a layer is a sum of all it returns, each entry times a random number; a
-    model brings its own. What is checked is a copy: nothing changes.
+    The loss of a layer is the sum of everything that it returns, each entry times a
+    random number; a model brings its own loss. A copy is checked: nothing changes.
 
     Args:
         layer: any layer, or a `SequenceModel`.
         x: its input, `(batch, time, features)`.
         initial_state: a tuple as the layer takes it; random if None. Not for models.
-        y: the targets, for a model only.
+        y: targets; only for models.
         return_sequences: as in `forward`. Not for models.
-        training: with dropout, the same mask each time.
-        step: each entry is moved by so much, up and down: the error of the difference
-            is about step², that of rounding 1e-16 / step.
-        tolerance: the largest error that passes.
+        training: whether dropout is on, with the same mask each time.
+        step: how far each entry is moved, up and down. The error of the difference is
+            about step², and that of rounding about 1e-16 / step.
+        tolerance: the error from which a gradient counts as wrong.
         seed: of the random numbers.
 
     Returns:
-        `Report`: one row for x, each initial state, and each weight. Where a gradient
-        is below a thousandth of the largest, its error is relative to that thousandth:
-        the difference's own noise would count otherwise.
+        `Report`: one row for x, for each initial state, and for each weight. Where a
+        gradient is smaller than a thousandth of the largest one, its error is relative
+        to that thousandth: otherwise the noise of the difference itself would count.
 
     Raises:
         ValueError: as `forward`, or numbers out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import RNN, gradcheck
+        >>> report = gradcheck(RNN(3), np.random.default_rng(0).normal(size=(2, 4, 5)))
+        >>> for row in report:
+        ...     print(row.name, row.shape, "ok" if row.passed else "WRONG")
+        x (2, 4, 5) ok
+        initial h (2, 3) ok
+        kernel (5, 3) ok
+        recurrent_kernel (3, 3) ok
+        bias (3,) ok
+        >>> report.worst < 1e-8
+        True
     """
     step = check_between("step", step, 1e-12, 1)
+    problem: LayerProblem | ModelProblem
     if isinstance(layer, SequenceModel):
-        problem = _of_model(layer, x, y, training)
+        problem = ModelProblem(layer, x, y, training)
     else:
-        problem = _of_layer(layer, x, initial_state, return_sequences, training, seed)
-    parameters, analytic, change = problem
-    pairs = {
-        k: (analytic[k], _differences(p, change, step)) for k, p in parameters.items()
+        problem = LayerProblem(
+            layer, x, initial_state, return_sequences, training, seed
+        )
+
+    analytic = problem.gradients
+    numeric = {
+        name: central_differences(problem, parameter, step)
+        for name, parameter in problem.parameters.items()
     }
-    sizes = {k: np.linalg.norm(a) + np.linalg.norm(n) for k, (a, n) in pairs.items()}
+    sizes = {
+        name: np.linalg.norm(analytic[name]) + np.linalg.norm(numeric[name])
+        for name in numeric
+    }
     floor = max(1e-3 * max(sizes.values()), np.finfo(float).tiny)
     report = Report()
-    for name, (a, n) in pairs.items():
-        error = float(np.linalg.norm(a - n) / max(sizes[name], floor))
-        report.append(Checked(name, a.shape, error, error < tolerance))
+    for name, size in sizes.items():
+        difference = np.linalg.norm(analytic[name] - numeric[name])
+        error = float(difference / max(size, floor))
+        report.append(Checked(name, numeric[name].shape, error, error < tolerance))
     return report
 
 
-def _differences(parameter, change, step):
-    """(L(p + step) − L(p − step)) / 2 step, for each entry p of the parameter."""
+def central_differences(
+    problem: "LayerProblem | ModelProblem", parameter: Array, step: float
+) -> Array:
+    """Compute (L(p + step) − L(p − step)) / (2 step) for each entry p of a parameter.
+
+    Args:
+        problem: what to differentiate.
+        parameter: one of `problem.parameters`, moved in place and put back.
+        step: how far to move each entry.
+
+    Returns:
+        the differences, in the shape of the parameter.
+    """
     numeric = np.empty_like(parameter)
     for index in np.ndindex(parameter.shape):
-        kept = parameter[index]
-
-        def move(by, index=index, kept=kept):
-            parameter[index] = kept + by
-
-        numeric[index] = change(move, step)
-        parameter[index] = kept
+        value = parameter[index]
+        parameter[index] = value + step
+        above = problem.outputs()
+        parameter[index] = value - step
+        below = problem.outputs()
+        parameter[index] = value
+        # Outputs are subtracted before they are summed: less is lost to rounding.
+        numeric[index] = sum(
+            (factor * (a - b)).sum()
+            for factor, a, b in zip(problem.factors, above, below, strict=True)
+        )
     return numeric / (2 * step)
 
 
-def _of_layer(layer, x, initial_state, return_sequences, training, seed):
-    """Parameters, their gradients, and L's change between two places."""
-    rng = np.random.default_rng(seed)
-    layer = layer.astype("float64")
-    x = check_array("x", x, (..., "features"), float).copy()
-    _, state = layer.forward(x)  # builds the weights, and says what is wrong with x
-    if layer.networks and x.ndim == 3:  # an x for each network: a gradient for each
-        x = np.tile(x, (layer.networks, 1, 1, 1))
-    if initial_state is None:
-        initial_state = tuple(rng.normal(size=s.shape) for s in state)
-    initial_state = tuple(np.array(s, dtype=float) for s in initial_state)
-    same_masks = _repeatable(layer)
+class LayerProblem:
+    """A layer, with the weighted sum of all that it returns as its loss.
 
-    def outputs():
-        same_masks()
-        how = {"return_sequences": return_sequences, "training": training}
-        out, state = layer.forward(x, initial_state, **how)
+    Attributes:
+        parameters: input, initial states and weights, by name: to be moved in place.
+        gradients: of the loss for each of them, by backpropagation.
+        factors: what each output is multiplied by in the loss.
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        x: npt.ArrayLike,
+        initial_state: States | None,
+        return_sequences: bool,
+        training: bool,
+        seed: int,
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        self.layer = layer = layer.astype("float64")
+        self.options = {"return_sequences": return_sequences, "training": training}
+        x = check_array("x", x, (..., "features"), float).copy()
+        _, states = layer.forward(x)  # builds the weights, and refuses a wrong x
+        if (
+            layer.networks and x.ndim == 3
+        ):  # an input for each network: one gradient each
+            x = np.tile(x, (layer.networks, 1, 1, 1))
+        if initial_state is None:
+            initial_state = tuple(rng.normal(size=s.shape) for s in states)
+        self.x = x
+        self.initial_state = tuple(np.array(s, dtype=float) for s in initial_state)
+        self.random_states = get_states(layer.rngs)
+
+        self.factors = [rng.normal(size=out.shape) for out in self.outputs()]
+        dout, *dstate = self.factors
+        dx, dinitial, gradients = layer.backward(dout, tuple(dstate))
+        names = [f"initial {name}" for name in layer.state_names]
+        self.parameters: Arrays = {
+            "x": self.x,
+            **dict(zip(names, self.initial_state, strict=True)),
+            **layer.weights,
+        }
+        self.gradients: dict[str, Any] = {
+            "x": dx,
+            **dict(zip(names, dinitial, strict=True)),
+            **gradients,
+        }
+
+    def outputs(self) -> list[Array]:
+        """Run the layer with its parameters as they now are."""
+        set_states(self.layer.rngs, self.random_states)  # the same dropout masks
+        out, state = self.layer.forward(self.x, self.initial_state, **self.options)
         return [out, *state]
 
-    factors = [rng.normal(size=out.shape) for out in outputs()]
-    dx, dstate, gradients = layer.backward(factors[0], tuple(factors[1:]))
 
-    def change(move, step):
-        move(step)
-        above = outputs()
-        move(-step)
-        # Outputs are subtracted before they are summed: less is lost to rounding.
-        return sum(
-            (factor * (a - b)).sum()
-            for factor, a, b in zip(factors, above, outputs(), strict=True)
+class ModelProblem:
+    """A model, with its own loss; see `LayerProblem`."""
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike | None,
+        training: bool,
+    ) -> None:
+        if y is None:
+            raise ValueError("y is None; expected targets, as layer is a model")
+        self.model = model = model.astype("float64")
+        self.x, self.y = model._check_data(x, y).arrays
+        self.training = training
+        self.random_states = get_states(model.rngs)
+
+        (loss,) = self.outputs()
+        self.factors = [np.ones_like(loss)]
+        set_states(model.rngs, self.random_states)
+        _, self.gradients, _ = model.loss_and_gradients(
+            self.x, self.y, training=training
         )
+        self.parameters = model.weights
 
-    names = [f"initial {name}" for name in layer.state_names]
-    parameters = {"x": x, **dict(zip(names, initial_state, strict=True))}
-    analytic = {"x": dx, **dict(zip(names, dstate, strict=True))}
-    return parameters | layer.weights, analytic | gradients, change
-
-
-def _of_model(model, x, y, training):
-    """The same for a model, whose loss is its own."""
-    if y is None:
-        raise ValueError("y is None; expected targets, as layer is a model")
-    model = copy.deepcopy(model)
-    for part in (model.body, model.head):
-        part._cast(np.dtype("float64"))
-    data = model._check_data(x, y)
-    x, y = data.x, data.y
-    same_masks = _repeatable(model)
-
-    def loss():
-        same_masks()
-        loss, gradients, _ = model.loss_and_gradients(x, y, training=training)
-        return np.sum(loss), gradients
-
-    def change(move, step):
-        move(step)
-        above, _ = loss()
-        move(-step)
-        return above - loss()[0]
-
-    return model.weights, loss()[1], change
-
-
-def _repeatable(layer):
-    """A function that puts the layer's random generators back to where they are now."""
-    rngs = list_generators(layer.rngs)
-    states = [rng.bit_generator.state for rng in rngs]
-
-    def put_back():
-        for rng, state in zip(rngs, states, strict=True):
-            rng.bit_generator.state = state
-
-    return put_back
+    def outputs(self) -> list[Array]:
+        """Compute the loss of each network with the weights as they now are."""
+        set_states(self.model.rngs, self.random_states)  # the same dropout masks
+        outputs = self.model.forward(self.x, training=self.training)
+        loss, _ = self.model.loss(outputs, self.y)
+        return [np.asarray(loss)]

@@ -1,5 +1,7 @@
 """The gated recurrent unit, in the two forms that are both called GRU."""
 
+from typing import Any
+
 import numpy as np
 
 from unrolled.layout import accumulate, all_rows
@@ -8,31 +10,57 @@ from unrolled.recurrence import Recurrent
 
 
 class GRU(Recurrent):
-    """The GRU, as `keras.layers.GRU` has it; `reset_after` chooses the form.
+    """The gated recurrent unit: Keras's `GRU`.
+
+    In each step, with F features and H units::
 
         z_t = σ(x_t W_xz + h_{t−1} W_hz + b_z)                    update gate
         r_t = σ(x_t W_xr + h_{t−1} W_hr + b_r)                    reset gate
         g_t = tanh(x_t W_xg + r_t ⊙ (h_{t−1} W_hg + b'_g) + b_g)  candidate
-        g_t = tanh(x_t W_xg + (r_t ⊙ h_{t−1}) W_hg + b_g)         or that
+        g_t = tanh(x_t W_xg + (r_t ⊙ h_{t−1}) W_hg + b_g)         or this one
         h_t = z_t ⊙ h_{t−1} + (1 − z_t) ⊙ g_t                     hidden state
 
-    The first candidate is that of `reset_after=True`, Keras's default, which suits
+    The first candidate belongs to `reset_after=True`, Keras's default, which suits
     cuDNN: the reset gate comes after the product with W_hg, which has its own bias.
 
-    Weights, blocks in the order z, r, g (Keras writes h for g): kernel W_x `(F, 3H)`,
-    recurrent_kernel W_h `(H, 3H)`, bias `(3H,)`, or `(2, 3H)` with `reset_after`: one
-    for the inputs, one for the recurrence.
+    Its weights are the `kernel` W_x, `(F, 3H)`, the `recurrent_kernel` W_h, `(H, 3H)`,
+    and the `bias`, with the blocks in the order z, r, g (Keras writes h for g). With
+    `reset_after` the bias is `(2, 3H)`, one row for the inputs and one for the
+    recurrence; otherwise `(3H,)`.
 
-    Arguments: `reset_after`, and those of `Recurrent`.
+    Args:
+        units: length H of the hidden state.
+        features: length F of the input's last axis; taken from the first input if None.
+        reset_after: which candidate to use, see above.
+        **options: as for `Recurrent`.
 
-    Sources: Cho et al., "Learning phrase representations using RNN encoder-decoder",
-    EMNLP 2014, arXiv:1406.1078: version 1 has the first candidate, version 3 and the
-    proceedings the second. Cho's z is Keras's z: it keeps the old state.
+    Raises:
+        ValueError: as `Recurrent`.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import GRU
+        >>> gru = GRU(4, seed=0)
+        >>> h, (h_T,) = gru.forward(np.ones((2, 5, 3)))
+        >>> h.shape, list(gru.activations())
+        ((2, 5, 4), ['z', 'r', 'g', 'h'])
+
+    References:
+        Cho et al., "Learning phrase representations using RNN encoder-decoder", EMNLP
+        2014, arXiv:1406.1078. Version 1 has the first candidate, version 3 and the
+        proceedings the second. Cho's z is Keras's z: it keeps the old state.
     """
 
     block_names = ("z", "r", "g")
 
-    def __init__(self, units, features=None, *, reset_after=True, **options):
+    def __init__(
+        self,
+        units: int,
+        features: int | None = None,
+        *,
+        reset_after: bool = True,
+        **options: Any,
+    ) -> None:
         self.reset_after = bool(reset_after)
         super().__init__(units, features, **options)
 
@@ -50,7 +78,7 @@ class GRU(Recurrent):
         return np.concatenate([self.weights["kernel"], bias], axis=-2)
 
     def _from_state(self, h, block=slice(None)):
-        """h_{t−1} W_h + b' (`reset_after`), of all blocks or of one."""
+        """Compute h_{t−1} W_h + b' (`reset_after`) for all blocks, or for one."""
         bias = self._blocks(self.weights["bias"])[..., 1:, :]
         return self._drop(h) @ self._W_h[block] + bias[block]
 

@@ -1,30 +1,39 @@
-"""How weights begin: the initialisers of Keras, by their Keras names.
+"""How weights start: Keras's initialisers, by their names in Keras.
 
-Each takes `(shape, rng)` and returns float64; the layer converts. A layer also takes
-any callable of this form, such as `lambda shape, rng: rng.normal(0, 0.01, shape)`.
+Each takes `(shape, rng)` and returns float64, which the layer converts to its dtype.
+Any function of this form will do as well::
+
+    lambda shape, rng: rng.normal(0, 0.01, shape)
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from unrolled.types import Array
 
-def glorot_uniform(shape, rng):
-    """Uniform within ±√(6 / (fan in + fan out)).
 
-    Source: Glorot & Bengio, "Understanding the difficulty of training deep feedforward
-    neural networks", AISTATS 2010.
+def glorot_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draw uniformly within ±√(6 / (fan in + fan out)).
+
+    References:
+        Glorot & Bengio, "Understanding the difficulty of training deep feedforward
+        neural networks", AISTATS 2010.
     """
     limit = np.sqrt(6 / sum(shape))
     return rng.uniform(-limit, limit, shape)
 
 
-def orthogonal(shape, rng):
-    """Rows (or columns, if there are fewer) that are orthonormal.
+def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draw a matrix with orthonormal rows (or columns, if there are fewer of them).
 
     Of an LSTM's recurrent kernel, `(units, 4 units)`, Keras makes the whole orthogonal,
-    not each gate's square block: see `orthogonal_blocks`.
+    not the square block of each gate: see `orthogonal_blocks`.
 
-    Source: Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear dynamics of
-    learning in deep linear neural networks", ICLR 2014, arXiv:1312.6120.
+    References:
+        Saxe, McClelland & Ganguli, "Exact solutions to the nonlinear dynamics of
+        learning in deep linear neural networks", ICLR 2014, arXiv:1312.6120.
     """
     rows, columns = shape
     q, r = np.linalg.qr(rng.normal(size=(max(shape), min(shape))))
@@ -32,38 +41,43 @@ def orthogonal(shape, rng):
     return q if rows >= columns else q.T
 
 
-def orthogonal_blocks(shape, rng):
-    """Each square block of a recurrent kernel orthogonal by itself: one a gate."""
+def orthogonal_blocks(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Draw a recurrent kernel whose square blocks, one per gate, are orthogonal."""
     rows, columns = shape
     return np.hstack([orthogonal((rows, rows), rng) for _ in range(columns // rows)])
 
 
-def identity(shape, rng):
-    """The identity in each square block.
+def identity(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Return the identity matrix in each square block.
 
-    Source: Le, Jaitly & Hinton, "A simple way to initialize recurrent networks of
-    rectified linear units", 2015, arXiv:1504.00941.
+    References:
+        Le, Jaitly & Hinton, "A simple way to initialize recurrent networks of
+        rectified linear units", 2015, arXiv:1504.00941.
     """
     rows, columns = shape
     return np.tile(np.eye(rows), columns // rows)
 
 
-def zeros(shape, rng):
-    """Zero everywhere."""
+def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    """Return zero everywhere."""
     return np.zeros(shape)
 
 
-INITIALIZERS = {
+INITIALIZERS: dict[str, Callable[..., Array]] = {
     function.__name__: function
     for function in (glorot_uniform, orthogonal, orthogonal_blocks, identity, zeros)
 }
 
 
-def initializer(name, value):
-    """The function that `value` names, or `value` itself if it can be called.
+def find_initializer(name: str, value: Any) -> Callable[..., Any]:
+    """Return the function that `value` names, or `value` itself if it is a function.
+
+    Args:
+        name: of the argument, for the message.
+        value: an initialiser's name, or a function of `(shape, rng)`.
 
     Raises:
-        ValueError: an unknown name; `name` is the argument that the message speaks of.
+        ValueError: an unknown name.
     """
     if callable(value):
         return value

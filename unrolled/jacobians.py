@@ -1,38 +1,47 @@
-"""How far back a state reaches: ∂h_T/∂h_t and ∂c_T/∂c_t, total and direct."""
+"""How much the last state depends on earlier states (Jacobians) and inputs (reach)."""
 
-import typing
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from unrolled.lstm import LSTM
 from unrolled.recurrence import Recurrent
+from unrolled.types import Array, States
 
 
-class Jacobians(typing.NamedTuple):
-    """Derivatives of the last state for the state after t steps, t = 0 … T.
+class Jacobians(NamedTuple):
+    """Derivatives of the last state with respect to the state after t steps.
+
+    The first axis is t = 0 … T; entry T is the identity.
 
     Attributes:
         h: ∂h_T/∂h_t, `(T + 1, batch, units, units)`: row k is the derivative of unit k
-            of h_T. Of an LSTM, c_t is held.
-        c: dc_T/dc_t, the total derivative, likewise: along the cell state, and by way
-            of h_t = o_t ⊙ tanh(c_t) into the gates of the steps after t. For t = 0, h_0
-            is held: it is given, not made from c_0. None if there is no cell state.
+            of h_T. In an LSTM, c_t is held constant.
+        c: dc_T/dc_t, the total derivative, in the same shape: along the cell state, and
+            by way of h_t = o_t ⊙ tanh(c_t) into the gates of the steps after t. For
+            t = 0, h_0 is held constant: it is given, not computed from c_0. None if the
+            layer has no cell state.
         c_direct: the diagonal of the direct path alone, ∏ f_s for s = t + 1 … T,
             `(T + 1, batch, units)`. None if the layer has no cell state.
     """
 
-    h: np.ndarray
-    c: np.ndarray | None = None
-    c_direct: np.ndarray | None = None
+    h: Array
+    c: Array | None = None
+    c_direct: Array | None = None
 
 
-def jacobians(layer, x, initial_state=None):
-    """Run `layer` over x and return how its last state depends on the earlier ones.
+def jacobians(
+    layer: Recurrent, x: npt.ArrayLike, initial_state: States | None = None
+) -> Jacobians:
+    """Run a layer and compute how its last state depends on the earlier ones.
 
-    Exact: one backward pass for each unit, with ∂L/∂h_T (or ∂L/∂c_T) a unit vector.
+    The result is exact: one backward pass for each unit, in which ∂L/∂h_T (or ∂L/∂c_T)
+    is a unit vector.
 
     Args:
-        layer: an `RNN`, `LSTM`, `GRU` or `PeepholeLSTM`, a single network.
+        layer: an `RNN`, `LSTM`, `GRU` or `PeepholeLSTM`, not an ensemble.
         x: `(batch, time, features)`.
         initial_state: as `forward` takes it.
 
@@ -40,7 +49,14 @@ def jacobians(layer, x, initial_state=None):
         `Jacobians`, in the layer's dtype.
 
     Raises:
-        ValueError: another kind of layer, a stack of networks, or as `forward`.
+        ValueError: another kind of layer, an ensemble, or as `forward`.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import LSTM, jacobians
+        >>> J = jacobians(LSTM(3), np.zeros((2, 6, 4)))
+        >>> J.h.shape, J.c_direct.shape
+        ((7, 2, 3, 3), (7, 2, 3))
     """
     if not isinstance(layer, Recurrent) or layer.networks is not None:
         raise ValueError(
@@ -60,24 +76,36 @@ def jacobians(layer, x, initial_state=None):
     return Jacobians(h, by_c, direct)
 
 
-def reach(layer, x, rng, size=0.1):
-    """How far the layer's output moves for a nudge to step t, per unit of nudge.
+def reach(
+    layer: Callable[[Array], npt.ArrayLike],
+    x: npt.ArrayLike,
+    rng: np.random.Generator,
+    size: float = 0.1,
+) -> Array:
+    """Measure how much the last output changes if the input of one step changes.
 
     A finite difference along a random direction: it estimates the size of the
-    derivative of the last hidden state with respect to the input of step t.
+    derivative of the output with respect to the input of step t, for each t.
 
     Args:
-        layer: callable from `(batch, T, features)` to `(batch, units)`, such as a
+        layer: function from `(batch, T, features)` to `(batch, units)`, such as a
             Keras layer.
         x: inputs, `(batch, T, features)`.
-        rng: `numpy.random.Generator` that draws the directions, one a sequence.
-        size: length of the nudge.
+        rng: draws the directions, one per sequence.
+        size: length of the change, the nudge.
 
     Returns:
         `(T,)`: mean over the batch of |change of output| / |nudge|, for each step.
 
     Raises:
-        ValueError: `x` has not three axes, or `size` is not positive.
+        ValueError: `x` does not have three axes, or `size` is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import reach
+        >>> last = lambda x: x[:, -1]  # remembers the last step alone
+        >>> reach(last, np.zeros((2, 3, 4)), np.random.default_rng(0)).round(6).tolist()
+        [0.0, 0.0, 1.0]
     """
     x = np.asarray(x)
     if x.ndim != 3:
@@ -97,9 +125,9 @@ def reach(layer, x, rng, size=0.1):
 
 
 def _by_unit(layer, which):
-    """For each unit k of state `which`: its gradients for every state after t steps.
+    """Yield the gradients of each unit of state `which` for the states after t steps.
 
-    Each a tuple of arrays `(T + 1, batch, units)`, one for each of the layer's states.
+    Each is a tuple of arrays `(T + 1, batch, units)`, one per state of the layer.
     """
     _, _, states = layer._last_run()
     for k in range(layer.units):

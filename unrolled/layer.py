@@ -1,131 +1,180 @@
-"""What every layer shares: weights by name, random generators, one network or a stack.
+"""What every layer shares: weights by name, random generators, one network or several.
 
-A layer holds one network, or several that learn side by side: with `seed=[0, 1, 2]`
-every weight has a leading axis of 3, and network k is the one that `seed=k` alone would
-give.
+A layer holds a single network or an *ensemble*: several networks that are trained side
+by side. With `seed=[0, 1, 2]` every weight has a leading axis of length 3, and network
+k is the one that `seed=k` alone would give.
 """
 
 import copy
+from collections.abc import Callable, Sequence
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from unrolled.checks import check_array, check_dtype, check_whole, count_axes
+from unrolled.checks import check_array, check_dtype, check_integer, count_axes
+from unrolled.generators import make_generators
+from unrolled.types import Array, Arrays, Seed, States
 
 
 class Layer:
-    """Weights that Keras would call the same, and the seeds that they come from.
+    """Weights with Keras's names and order, and the generators that draw them.
 
     Args:
-        seed: a whole number, or a list of them: one network for each.
-        dtype: "float32" to train, "float64" to check.
+        seed: an integer, or a sequence of integers for an ensemble: one per network.
+        dtype: "float32" to train, "float64" to check gradients.
 
     Attributes:
-        networks: how many networks are stacked, or None for a single one.
+        networks: the size of the ensemble; None for a single network.
+        rngs: the random generators, one per network.
         features: length of the input's last axis; None before `build`.
+        output_features: length of the output's last axis; some layers know it only
+            after `build`.
+        state_names: names of the states that are carried from step to step.
     """
 
-    #: Names of the states that are carried from step to step; none for most layers.
-    state_names = ()
+    state_names: tuple[str, ...] = ()
+    output_features: int
 
-    def __init__(self, seed=0, dtype="float32"):
+    def __init__(self, seed: Seed = 0, dtype: npt.DTypeLike = "float32") -> None:
         self.dtype = check_dtype(dtype)
-        self.rngs, self.networks = generators(seed)
-        self._weights = {}
-        self.features = None
-        self._run = None  # what the last forward left for backward
+        self.rngs, self.networks = make_generators(seed)
+        self.features: int | None = None
+        self._weights: Arrays = {}
+        self._run: Any = None  # what the last forward pass left for backward
 
     @property
-    def weights(self):
-        """Name → array, the layer's own: to change an array in place is to train."""
+    def weights(self) -> Arrays:
+        """The weights by name. Changing one of these arrays in place changes the layer.
+
+        They are the layer's own arrays; `get_weights` returns copies.
+        """
         return self._weights
 
     @property
-    def built(self):
-        """Whether the number of features is known, and so the weights exist."""
+    def built(self) -> bool:
+        """Whether the number of features is known, so that the weights exist."""
         return self.features is not None
 
-    def build(self, features, rngs=None):
-        """Draw the weights for inputs of so many features; once only.
+    def build(self, features: int) -> None:
+        """Draw the weights. Otherwise the first call of `forward` does.
 
         Args:
             features: length of the input's last axis.
-            rngs: the generators to draw from, one a network; the layer's own if None.
+
+        Raises:
+            ValueError: the layer is built already, or `features` is not an integer
+                >= 1.
         """
         if self.built:
             raise ValueError(
                 f"{type(self).__name__} is built for {self.features} features already"
             )
-        features = check_whole("features", features, 1)
-        if rngs is not None:
-            self.use_generators(rngs)
-        self.features = features
+        self.features = check_integer("features", features, 1)
         self._weights = {
-            name: self._draw(shape, draw)
-            for name, (shape, draw) in self._specification().items()
+            name: self._draw(shape, initializer)
+            for name, (shape, initializer) in self._specification().items()
         }
 
-    def use_generators(self, rngs):
-        """Draw from `rngs` from now on: what belongs together shares its generators.
+    def use_generators(
+        self, rngs: list[np.random.Generator], networks: int | None
+    ) -> None:
+        """Draw from these generators from now on, so that several layers share them.
+
+        Args:
+            rngs: one generator per network.
+            networks: the size of the ensemble; None for a single network.
 
         Raises:
-            ValueError: generators for another number of networks than the layer has.
+            ValueError: the layer is built for another number of networks.
         """
-        networks = len(rngs) if isinstance(rngs, list) else None
         if self.built and networks != self.networks:
             raise ValueError(
-                f"{type(self).__name__} is built for networks: {self.networks}; "
-                f"networks: {networks}, as many as seeds"
+                f"{type(self).__name__} is built for {_count(self.networks)}; "
+                f"expected {_count(networks)}, as seed says"
             )
         self.rngs, self.networks = rngs, networks
 
+    def forward(
+        self,
+        x: npt.ArrayLike,
+        initial_state: States | None = None,
+        *,
+        return_sequences: bool = True,
+        training: bool = False,
+    ) -> tuple[Array, States]:
+        """Run the layer; see `Recurrent.forward`."""
+        raise NotImplementedError
+
+    def backward(
+        self,
+        dout: Array | None,
+        dstate: States | None = None,
+        *,
+        truncate: int | None = None,
+        input_gradient: bool = True,
+    ) -> tuple[Array | None, States, Arrays]:
+        """Compute the gradients; see `Recurrent.backward`."""
+        raise NotImplementedError
+
     def _specification(self):
-        """Name → (shape, initialiser) of every weight, in Keras's order."""
+        """Shape and initialiser of each weight by name, in Keras's order."""
         return {}
 
-    def _draw(self, shape, draw):
-        """`draw(shape, rng)` for the network, or for each of the stack, as an array."""
-        drawn = self.each_network(lambda rng: np.asarray(draw(shape, rng)))
-        if drawn.shape != (*self._front, *shape):
-            got = drawn.shape[len(self._front) :]
+    def _draw(self, shape, initializer):
+        """Draw one weight for each network."""
+        drawn = self.each_network(lambda rng: np.asarray(initializer(shape, rng)))
+        if drawn.shape != (*self._leading_shape, *shape):
+            got = drawn.shape[len(self._leading_shape) :]
             raise ValueError(f"an initialiser gave {got}; expected {shape}")
         return np.array(drawn, dtype=self.dtype, order="C")
 
     @property
-    def _front(self):
-        """Shape of the axis of a stack of networks: () for a single one."""
+    def _leading_shape(self) -> tuple[int, ...]:
+        """`(networks,)`, the leading axis of an ensemble; `()` for a single network."""
         return () if self.networks is None else (self.networks,)
 
-    def each_network(self, draw):
-        """`draw(rng)`; for a stack, what it gives for each network's generator."""
-        if self.networks is None:
-            return draw(self.rngs)
-        return np.stack([draw(rng) for rng in self.rngs])
+    def each_network(self, draw: Callable[[np.random.Generator], Array]) -> Array:
+        """Call `draw` with each network's generator.
 
-    def check_input(self, x):
-        """`x` as `(batch, time, features)` ; builds at the first call.
+        Args:
+            draw: function of a generator, to an array.
 
-        A stack of networks may have an x for each: one axis more, in front.
+        Returns:
+            the array; for an ensemble those of all networks, `(networks, …)`.
+        """
+        drawn = [draw(rng) for rng in self.rngs]
+        return drawn[0] if self.networks is None else np.stack(drawn)
+
+    def check_input(self, x: npt.ArrayLike) -> Array:
+        """Return `x` as an array `(batch, time, features)`; the first call builds.
+
+        In an ensemble each network may have its own input: then `x` has the shape
+        `(networks, batch, time, features)`.
 
         Raises:
             ValueError: another shape, an empty axis, NaN, or not numbers.
         """
-        stacked = self.networks is not None and count_axes(x) == 4
-        shape = ("batch", "time", self.features or "features")
-        if stacked:
-            shape = (self.networks, *shape)
+        shape = ["batch", "time", self.features or "features"]
+        if self.networks is not None and count_axes(x) == 4:
+            shape = [self.networks, *shape]
         x = check_array("x", x, shape, self.dtype)
         if not self.built:
             self.build(x.shape[-1])
         return x
 
-    def check_entries(self, x):
-        """As `check_input`, for layers that take `(batch, …, features)`."""
+    def check_entries(self, x: npt.ArrayLike) -> Array:
+        """Do as `check_input`, for layers that take `(batch, …, features)`.
+
+        Raises:
+            ValueError: another shape, an empty axis, NaN, or not numbers.
+        """
         x = check_array("x", x, (..., self.features or "features"), self.dtype)
-        front = self._front
-        if x.ndim < 2 + len(front) or x.shape[: len(front)] != front:
+        leading = self._leading_shape
+        if x.ndim < 2 + len(leading) or x.shape[: len(leading)] != leading:
             raise ValueError(
                 f"x has shape {x.shape}; expected "
-                f"({''.join(f'{n}, ' for n in front)}batch, …, features)"
+                f"({''.join(f'{n}, ' for n in leading)}batch, …, features)"
             )
         if not self.built:
             self.build(x.shape[-1])
@@ -136,74 +185,66 @@ class Layer:
             raise ValueError("the layer has not run yet; call forward(x) first")
         return self._run
 
-    def _forget(self):
-        """Be as new: without weights."""
+    def _reset(self) -> None:
+        """Reset to the unbuilt state."""
         self.features, self._weights, self._run = None, {}, None
 
-    def get_weights(self):
-        """Copies of the weights, in Keras's order."""
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, in Keras's order."""
         return [weight.copy() for weight in self.weights.values()]
 
-    def set_weights(self, weights):
-        """Take over `weights`, in Keras's order; all of them, or none.
+    def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
+        """Set all weights, or none if one of them does not fit.
+
+        Args:
+            weights: arrays in Keras's order, as `get_weights` returns them.
 
         Raises:
-            ValueError: not built, another number of arrays, or another shape.
+            ValueError: the layer is not built, or an array is missing, has another
+                shape or holds NaN.
         """
-        take_over(self.weights, weights)
+        assign(self.weights, weights)
 
-    def count_params(self):
-        """Number of trained numbers in one network."""
+    def count_params(self) -> int:
+        """Return the number of trainable parameters of one network."""
         return sum(w.size for w in self.weights.values()) // (self.networks or 1)
 
-    def astype(self, dtype):
-        """A copy of the layer whose weights are float32 or float64."""
+    def astype(self, dtype: npt.DTypeLike) -> Self:
+        """Return a copy of the layer whose weights are float32 or float64."""
         other = copy.deepcopy(self)
         other._cast(check_dtype(dtype))
         return other
 
-    def _cast(self, dtype):
+    def _cast(self, dtype: np.dtype[Any]) -> None:
+        """Convert the weights of this very layer."""
         self.dtype = dtype
         self._weights = {k: w.astype(dtype) for k, w in self._weights.items()}
 
 
-def generators(seed):
-    """`(rng, None)` for one seed, `([rng, …], how many)` for a list of seeds.
-
-    Raises:
-        ValueError: a seed that is no whole number >= 0, or an empty list.
-    """
-    if isinstance(seed, np.random.Generator):
-        return seed, None
-    if isinstance(seed, (list, tuple, range, np.ndarray)):
-        if len(seed) == 0:
-            raise ValueError("seed is an empty list; expected at least one seed")
-        return [generators(one)[0] for one in seed], len(seed)
-    return np.random.default_rng(check_whole("seed", seed, 0)), None
+def _count(networks: int | None) -> str:
+    return "a single network" if networks is None else f"an ensemble of {networks}"
 
 
-def list_generators(rngs):
-    """The generators of a layer or model as a list, one network or several."""
-    return rngs if isinstance(rngs, list) else [rngs]
+def assign(weights: Arrays, new: Sequence[npt.ArrayLike]) -> None:
+    """Copy new values into `weights`: all of them, or none.
 
-
-def take_over(own, weights):
-    """Copy `weights`, a list, into the arrays of the dict `own`: all of them, or none.
+    Args:
+        weights: arrays by name, changed in place.
+        new: an array for each, in the same order.
 
     Raises:
         ValueError: another number of arrays, another shape, or NaN.
     """
-    if not own:
+    if not weights:
         raise ValueError("there are no weights yet; call build(features) first")
-    if len(weights) != len(own):
+    if len(new) != len(weights):
+        names = ", ".join(weights)
         raise ValueError(
-            f"weights has {len(weights)} arrays; expected {len(own)}: {', '.join(own)}"
+            f"weights has {len(new)} arrays; expected {len(weights)}: {names}"
         )
-    new = [
-        check_array(f"weights[{k}] ({name})", weight, old.shape, old.dtype)
-        for k, (weight, (name, old)) in enumerate(
-            zip(weights, own.items(), strict=True)
-        )
+    checked = [
+        check_array(f"weights[{k}] ({name})", value, old.shape, old.dtype)
+        for k, (value, (name, old)) in enumerate(zip(new, weights.items(), strict=True))
     ]
-    for old, weight in zip(own.values(), new, strict=True):
-        old[...] = weight
+    for old, value in zip(weights.values(), checked, strict=True):
+        old[...] = value

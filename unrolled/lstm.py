@@ -1,13 +1,18 @@
 """Long short-term memory: four blocks, a state that is added to, and its derivative."""
 
+from typing import Any
+
 import numpy as np
 
 from unrolled.checks import check_between
 from unrolled.recurrence import Recurrent
+from unrolled.types import Array
 
 
 class LSTM(Recurrent):
-    """The LSTM with a forget gate, as `keras.layers.LSTM` has it.
+    """The LSTM with a forget gate: Keras's `LSTM`.
+
+    In each step, with F features and H units::
 
         i_t = σ(x_t W_xi + h_{t−1} W_hi + b_i)        input gate
         f_t = σ(x_t W_xf + h_{t−1} W_hf + b_f)        forget gate
@@ -16,27 +21,61 @@ class LSTM(Recurrent):
         c_t = f_t ⊙ c_{t−1} + i_t ⊙ g_t               cell state
         h_t = o_t ⊙ tanh(c_t)                         hidden state
 
-    Weights, blocks in the order i, f, g, o (Keras writes c for g): kernel W_x `(F,
-    4H)`, recurrent_kernel W_h `(H, 4H)`, bias `(4H,)`. The bias of the forget gate
-    begins at `forget_bias`; Keras's `unit_forget_bias=True` is 1.
+    Its weights are the `kernel` W_x, `(F, 4H)`, the `recurrent_kernel` W_h, `(H, 4H)`,
+    and the `bias`, `(4H,)`, with the blocks in the order i, f, g, o (Keras writes c for
+    g).
 
-    Arguments: `forget_bias`, and those of `Recurrent`.
+    Args:
+        units: length H of the hidden state and of the cell state.
+        features: length F of the input's last axis; taken from the first input if None.
+        forget_bias: where the bias of the forget gate starts; 1 is Keras's
+            `unit_forget_bias=True`.
+        **options: as for `Recurrent`.
 
-    Sources: Hochreiter & Schmidhuber, "Long short-term memory", Neural Computation 9
-    (1997); the forget gate: Gers, Schmidhuber & Cummins, "Learning to forget", Neural
-    Computation 12 (2000); its bias: Jozefowicz et al., ICML 2015.
+    Raises:
+        ValueError: as `Recurrent`, or `forget_bias` is not a finite number.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import LSTM
+        >>> lstm = LSTM(4, seed=0)
+        >>> x = np.ones((2, 5, 3))  # two sequences of five steps
+        >>> h, (h_T, c_T) = lstm.forward(x)
+        >>> h.shape, c_T.shape
+        ((2, 5, 4), (2, 4))
+        >>> dx, _, gradients = lstm.backward(np.ones_like(h))
+        >>> {name: gradient.shape for name, gradient in gradients.items()}
+        {'kernel': (3, 16), 'recurrent_kernel': (4, 16), 'bias': (16,)}
+        >>> lstm.activations()["f"].shape  # the forget gate of each step
+        (2, 5, 4)
+
+    References:
+        Hochreiter & Schmidhuber, "Long short-term memory", Neural Computation 9 (1997).
+
+        The forget gate: Gers, Schmidhuber & Cummins, "Learning to forget", Neural
+        Computation 12 (2000).
+
+        Its bias: Jozefowicz, Zaremba & Sutskever, "An empirical exploration of
+        recurrent network architectures", ICML 2015.
     """
 
     block_names = ("i", "f", "g", "o")
     state_names = ("h", "c")
 
-    def __init__(self, units, features=None, *, forget_bias=1.0, **options):
+    def __init__(
+        self,
+        units: int,
+        features: int | None = None,
+        *,
+        forget_bias: float = 1.0,
+        **options: Any,
+    ) -> None:
         self.forget_bias = check_between("forget_bias", forget_bias, -np.inf, np.inf)
         super().__init__(units, features, **options)
 
-    def build(self, features, rngs=None):
-        """As `Layer.build`; then the forget gate's bias."""
-        super().build(features, rngs)
+    def build(self, features: int) -> None:
+        """Draw the weights, then set the bias of the forget gate; see `Layer.build`."""
+        super().build(features)
         self.weights["bias"][..., self.units : 2 * self.units] = self.forget_bias
 
     def _step(self, a, h, c):
@@ -65,13 +104,16 @@ class LSTM(Recurrent):
         return self._drop(dh), dc * f
 
     def _h_by_c(self, a, c):
-        """∂h_t/∂c_t of every step, all else held: what the total derivative adds."""
+        """Return ∂h_t/∂c_t of every step, the gates held constant, for `jacobians`."""
         o = a[:, 3]
         return o * (1 - np.tanh(c) ** 2)
 
 
-def sigmoid(a):
-    """σ(a) = (1 + tanh(a/2)) / 2, in place: no overflow, and tanh is fast in NumPy."""
+def sigmoid(a: Array) -> Array:
+    """Compute σ(a) = (1 + tanh(a/2)) / 2 in place.
+
+    This form does not overflow, and tanh is fast in NumPy.
+    """
     a *= 0.5
     np.tanh(a, out=a)
     a += 1

@@ -1,16 +1,32 @@
 """A recurrent network to train: layers, a dense output, a loss, an optimiser.
 
-The words are Keras's: `fit`, `evaluate`, `predict`, `history`.
+The words are Keras's: `fit`, `evaluate`, `predict`, `history`. One step of training is
+`fit` → `loss_and_gradients` (`forward`, `loss`, then `backward` of each layer) →
+`optimizer.apply`.
 """
 
 import copy
+import os
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 
-from unrolled.checks import check_array, check_choice, check_whole, count_axes
+from unrolled import checkpoint
+from unrolled.checks import (
+    check_array,
+    check_between,
+    check_choice,
+    check_dtype,
+    check_integer,
+    check_tuple,
+    count_axes,
+)
 from unrolled.compose import Stack
 from unrolled.dense import Dense
-from unrolled.layer import Layer, generators, take_over
+from unrolled.generators import make_generators
+from unrolled.layer import Layer, assign
 from unrolled.losses import (
     check_labels,
     log_softmax,
@@ -18,91 +34,217 @@ from unrolled.losses import (
     softmax_cross_entropy,
 )
 from unrolled.optimizers import OPTIMIZERS, Optimizer
-from unrolled.training import Training
+from unrolled.training import Data, History, Means, one_thread, progress_bar
+from unrolled.types import Array, Arrays, PerNetwork, Seed, States
 
 
-class SequenceModel(Training):
-    """Recurrent layers and a dense output; its kinds are below.
+class SequenceModel:
+    """Recurrent layers and a dense output: what classifier and regressor share.
 
     Args:
         layers: a recurrent layer, or a list of layers from the input upwards.
         outputs: length of the output's last axis.
-        return_sequences: an output for every step, or for the last one only.
-        optimizer: "adam", "sgd", or an `Optimizer`, of which the model takes a copy.
-        truncate: cut gradients at every so many steps (truncated BPTT); None: never.
-        seed: a whole number, from which weights, order of examples and dropout are
-            drawn; or a list: one network for each, trained side by side. Network k of a
-            stack becomes what it would be by itself, and where networks are small, a
-            stack is faster than one after the other.
+        return_sequences: whether there is an output for every step, or only for the
+            last one.
+        optimizer: "adam", "sgd", or an `Optimizer`, which the model copies.
+        truncate: cut the gradients every so many steps (truncated backpropagation
+            through time); None never cuts.
+        seed: an integer, from which weights, order of the sequences and dropout are
+            drawn; or a sequence of integers for an ensemble: one network per seed,
+            trained side by side. Network k becomes what it would be by itself, and
+            where networks are small, this is faster than one after the other.
+
+    Attributes:
+        body: the layer, or the `Stack` of them.
+        head: the `Dense` output.
+        optimizer: the model's own optimiser.
+        networks: the size of the ensemble; None for a single network.
+        history: `History` of the last `fit`.
+        state: final states of the last `forward`.
 
     Raises:
-        ValueError: see the layers and the optimiser.
+        ValueError: as the layers and the optimiser, or an argument out of range.
     """
 
     def __init__(
         self,
-        layers,
-        outputs,
+        layers: Layer | Sequence[Layer],
+        outputs: int,
         *,
-        return_sequences=False,
-        optimizer="adam",
-        truncate=None,
-        seed=0,
-    ):
-        self.rngs, self.networks = generators(seed)
-        self.body = Stack(layers) if isinstance(layers, (list, tuple)) else layers
-        if not isinstance(self.body, Layer):
+        return_sequences: bool = False,
+        optimizer: str | Optimizer = "adam",
+        truncate: int | None = None,
+        seed: Seed = 0,
+    ) -> None:
+        self.rngs, self.networks = make_generators(seed)
+        if isinstance(layers, (list, tuple)):
+            layers = Stack(layers)
+        if not isinstance(layers, Layer):
             raise ValueError(
                 f"layers is {layers!r}; expected a layer or a list of them"
             )
-        self.outputs = check_whole("outputs", outputs, 1)
+        self.body = layers
+        self.outputs = check_integer("outputs", outputs, 1)
         self.head = Dense(outputs, dtype=self.body.dtype)
         self.return_sequences = return_sequences
         if not isinstance(optimizer, Optimizer):
             optimizer = OPTIMIZERS[check_choice("optimizer", optimizer, OPTIMIZERS)]()
         self.optimizer = copy.deepcopy(optimizer)  # its slots belong to these weights
         if truncate is not None:
-            check_whole("truncate", truncate, 1)
+            check_integer("truncate", truncate, 1)
         self.truncate = truncate
-        self.history = None
-        self.state = None
-        self._stacked = int(self.networks is not None)
+        self.history: History | None = None
+        self.state: States | None = None
 
-    @property
-    def weights(self):
-        """Name → array, the layers' own: to change an array in place is to train."""
-        parts = {"body": self.body, "head": self.head}
-        return {
-            f"{p}/{k}": w for p, part in parts.items() for k, w in part.weights.items()
-        }
+    # Training
 
-    def get_weights(self):
-        """Copies of the weights, in Keras's order."""
-        return self.body.get_weights() + self.head.get_weights()
+    @one_thread
+    def fit(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        *,
+        batch_size: int = 32,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+        validation_split: float = 0.0,
+        validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
+        shuffle: bool = True,
+    ) -> History:
+        """Train, as Keras's `fit`. A second call goes on where the first one ended.
 
-    def set_weights(self, weights):
-        """Take over `weights`, in Keras's order; all of them, or none."""
-        take_over(self.weights, weights)
+        Args:
+            x: `(n, time, features)`. In an ensemble each network may have sequences of
+                its own, `(networks, n, time, features)`, and then targets of its own.
+            y: one label or number per sequence (or step), in the order of x.
+            batch_size: sequences per step of the optimiser; the last batch of an epoch
+                may be smaller.
+            epochs: how many times to go through the data.
+            verbose: 0 for silence; 1 or "auto" for a progress bar, which appears after
+                two seconds; 2 for one line per epoch.
+            validation_split: share of the data, taken from its end, to measure on
+                instead of training on it.
+            validation_data: `(x, y)` to measure on instead.
+            shuffle: whether each epoch takes the sequences in a new order.
 
-    def count_params(self):
-        """Number of trained numbers in one network."""
-        return self.body.count_params() + self.head.count_params()
+        Returns:
+            `History` of "loss" and, for a classifier, "accuracy": means over the epoch
+            while the weights change. The same names with "val_" in front are measured
+            at the end of each epoch.
 
-    def build(self, features):
-        """Draw the weights; the first call that sees data does it otherwise."""
-        if self.body.built:
-            self.body.use_generators(self.rngs)
-        else:
-            self.body.build(features, self.rngs)
-        self.head.build(self.body.output_features, self.rngs)
-
-    def forward(self, x, initial_state=None, *, training=False):
-        """The output before softmax, `(batch, outputs)` or `(batch, time, outputs)`.
-
-        The final states are in `state`: handed in as the next `initial_state`, they
-        make a long stream out of pieces.
+        Raises:
+            ValueError: shapes that do not fit, labels out of range, NaN, no data.
         """
-        if not self.head.built:
+        data, held_out = self._check_data(x, y), None
+        batch_size = check_integer("batch_size", batch_size, 1)
+        epochs = check_integer("epochs", epochs, 1)
+        validation_split = check_between("validation_split", validation_split, 0, 1)
+        if validation_data is not None:
+            x, y = check_tuple("validation_data", validation_data, ("x", "y"))
+            held_out = self._check_data(x, y, name="validation_data ")
+        elif validation_split:
+            data, held_out = data.split(validation_split)
+
+        history = self.history = History()
+        with progress_bar(epochs * -(-len(data) // batch_size), verbose) as bar:
+            for epoch in range(epochs):
+                order = self._shuffled(len(data)) if shuffle else None
+                means = Means()
+                for x_batch, y_batch in data.batches(batch_size, order):
+                    values = self._training_step(x_batch, y_batch)
+                    means.add(values, x_batch.shape[-3])
+                    bar.update()
+                values = means.values()
+                if held_out is not None:
+                    on_held_out = self._measure(held_out, batch_size)
+                    values |= {f"val_{name}": v for name, v in on_held_out.items()}
+                history.add(epoch, values)
+                line = "  ".join(f"{k} {np.mean(v):.4f}" for k, v in values.items())
+                bar.set_postfix_str(line, refresh=False)
+                if verbose == 2:
+                    print(f"Epoch {epoch + 1}/{epochs}  {line}")
+        return history
+
+    @one_thread
+    def train_on_batch(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        initial_state: States | None = None,
+    ) -> dict[str, PerNetwork]:
+        """Take one step of the optimiser on one batch.
+
+        Args:
+            x: as for `fit`.
+            y: as for `fit`.
+            initial_state: as for `forward`.
+
+        Returns:
+            loss and metrics by name, from before the step.
+
+        Raises:
+            ValueError: as `fit`.
+        """
+        x, y = self._check_data(x, y).arrays
+        return self._training_step(x, y, initial_state)
+
+    def _training_step(self, x, y, initial_state=None):
+        loss, gradients, outputs = self.loss_and_gradients(
+            x, y, initial_state, training=True
+        )
+        self.optimizer.apply(self.weights, gradients, ensemble=self._is_ensemble)
+        return {"loss": loss} | self.metrics(outputs, y)
+
+    def loss_and_gradients(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        initial_state: States | None = None,
+        *,
+        training: bool = False,
+    ) -> tuple[PerNetwork, Arrays, Array]:
+        """Compute loss and gradients on one batch.
+
+        Args:
+            x: as for `forward`.
+            y: targets.
+            initial_state: as for `forward`.
+            training: whether dropout is on.
+
+        Returns:
+            `(loss, gradients, outputs)`: the gradients by the names of `weights`, the
+            outputs as `forward` returns them.
+        """
+        outputs = self.forward(x, initial_state, training=training)
+        loss, doutputs = self.loss(outputs, y)
+        dh, _, head = self.head.backward(doutputs)
+        _, _, body = self.body.backward(
+            dh, truncate=self.truncate, input_gradient=False
+        )
+        return loss, _by_part(body, head), outputs
+
+    def forward(
+        self,
+        x: npt.ArrayLike,
+        initial_state: States | None = None,
+        *,
+        training: bool = False,
+    ) -> Array:
+        """Compute the outputs; for a classifier those before the softmax.
+
+        The final states are in `state`. Pass them as the next `initial_state` to read
+        a long stream in pieces.
+
+        Args:
+            x: `(batch, time, features)`.
+            initial_state: as for the layers' `forward`; zeros if None.
+            training: whether dropout is on.
+
+        Returns:
+            `(batch, outputs)`, or `(batch, time, outputs)` with `return_sequences`; in
+            an ensemble the networks are one axis more, in front.
+        """
+        if not self.built:
             self._check_inputs(x)  # builds
         h, self.state = self.body.forward(
             x,
@@ -112,49 +254,229 @@ class SequenceModel(Training):
         )
         return self.head.forward(h)[0]
 
-    def loss_and_gradients(self, x, y, initial_state=None, *, training=False):
-        """`(loss, gradients by name, outputs)` on one batch."""
-        outputs = self.forward(x, initial_state, training=training)
-        loss, doutputs = self.loss(outputs, y)
-        dh, _, of_head = self.head.backward(doutputs)
-        _, _, of_body = self.body.backward(
-            dh, truncate=self.truncate, input_gradient=False
-        )
-        gradients = {f"body/{k}": g for k, g in of_body.items()}
-        return loss, gradients | {f"head/{k}": g for k, g in of_head.items()}, outputs
+    # Loss and metrics: what a classifier and a regressor do not share
 
-    def loss(self, outputs, y):
-        """`(loss, its gradient for the outputs)`: what the model makes small."""
+    def loss(self, outputs: Array, y: npt.ArrayLike) -> tuple[PerNetwork, Array]:
+        """Return the loss that training minimises, and its gradient for the outputs."""
         raise NotImplementedError
 
-    def metrics(self, outputs, y):
-        """Name → value of what `fit` and `evaluate` report beside the loss."""
+    def metrics(self, outputs: Array, y: Array) -> dict[str, PerNetwork]:
+        """Return, by name, what `fit` and `evaluate` report besides the loss."""
         return {}
 
     def _check_targets(self, name, y, shape):
-        """`y` as an array that the loss can take, one entry for each of `shape`."""
+        """Return `y` as an array with one entry, or several, for each of `shape`."""
         raise NotImplementedError
+
+    # Use
+
+    @one_thread
+    def evaluate(
+        self, x: npt.ArrayLike, y: npt.ArrayLike, batch_size: int = 32
+    ) -> PerNetwork | tuple[PerNetwork, ...]:
+        """Measure without training.
+
+        Args:
+            x: as for `fit`.
+            y: as for `fit`.
+            batch_size: sequences at a time.
+
+        Returns:
+            the loss; for a classifier `(loss, accuracy)`.
+
+        Raises:
+            ValueError: as `fit`.
+        """
+        data = self._check_data(x, y)
+        batch_size = check_integer("batch_size", batch_size, 1)
+        values = tuple(self._measure(data, batch_size).values())
+        return values if len(values) > 1 else values[0]
+
+    @one_thread
+    def predict(self, x: npt.ArrayLike, batch_size: int = 32) -> Array:
+        """Compute the outputs batch by batch.
+
+        Args:
+            x: as for `fit`.
+            batch_size: sequences at a time.
+
+        Returns:
+            `(n, outputs)`, or `(n, time, outputs)` with `return_sequences`; in an
+            ensemble the networks are one axis more, in front.
+
+        Raises:
+            ValueError: as `fit`.
+        """
+        data = Data(self._check_inputs(x))
+        batch_size = check_integer("batch_size", batch_size, 1)
+        outputs = [self.forward(x) for (x,) in data.batches(batch_size)]
+        return np.concatenate(outputs, axis=int(self._is_ensemble))
+
+    def _measure(self, data, batch_size):
+        """Return the means of loss and metrics by name."""
+        means = Means()
+        for x, y in data.batches(batch_size):
+            outputs = self.forward(x)
+            loss, _ = self.loss(outputs, y)
+            means.add({"loss": loss} | self.metrics(outputs, y), x.shape[-3])
+        return means.values()
+
+    # Weights
+
+    @property
+    def weights(self) -> Arrays:
+        """The layers' own arrays by name. Changing one in place changes the model."""
+        return _by_part(self.body.weights, self.head.weights)
+
+    @property
+    def built(self) -> bool:
+        """Whether the model has weights."""
+        return self.head.built
+
+    def build(self, features: int) -> None:
+        """Draw the weights. Otherwise the first call with data does.
+
+        Args:
+            features: length of the input's last axis.
+
+        Raises:
+            ValueError: the model is built already, or its layers do not fit together.
+        """
+        for part in (self.body, self.head):
+            part.use_generators(self.rngs, self.networks)
+        if not self.body.built:
+            self.body.build(features)
+        self.head.build(self.body.output_features)
+
+    def get_weights(self) -> list[Array]:
+        """Return copies of the weights, in Keras's order."""
+        return self.body.get_weights() + self.head.get_weights()
+
+    def set_weights(self, weights: Sequence[npt.ArrayLike]) -> None:
+        """Set all weights, or none if one of them does not fit.
+
+        Args:
+            weights: arrays in Keras's order, as `get_weights` returns them.
+
+        Raises:
+            ValueError: the model is not built, or an array is missing, has another
+                shape or holds NaN.
+        """
+        assign(self.weights, weights)
+
+    def count_params(self) -> int:
+        """Return the number of trainable parameters of one network."""
+        return self.body.count_params() + self.head.count_params()
+
+    def astype(self, dtype: npt.DTypeLike) -> Self:
+        """Return a copy of the model whose weights are float32 or float64."""
+        other = copy.deepcopy(self)
+        for part in (other.body, other.head):
+            part._cast(check_dtype(dtype))
+        return other
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Save weights, the optimiser's state and the random generators.
+
+        A model that loads them trains on to exactly the same bits as this one would.
+
+        Args:
+            path: of the npz file to write. It is written completely or not at all.
+
+        Raises:
+            ValueError: the model is not built, so that there is nothing to save.
+        """
+        checkpoint.save(self, path)
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Resume from what `save` wrote, in a model that was made in the same way.
+
+        Args:
+            path: of the npz file.
+
+        Raises:
+            ValueError: there is no such file, or it does not fit this model. Nothing
+                has changed then.
+        """
+        checkpoint.load(self, path)
+
+    # Input
+
+    @property
+    def _is_ensemble(self) -> bool:
+        return self.networks is not None
+
+    def _shuffled(self, n):
+        """Return a random order of n sequences; in an ensemble one per network."""
+        orders = [rng.permutation(n) for rng in self.rngs]
+        return np.stack(orders) if self._is_ensemble else orders[0]
+
+    def _check_inputs(self, x, name="x"):
+        """Return `x` as an array; the first call builds the model."""
+        shape: list[Any] = ["n", "time", self.body.features or "features"]
+        if self._is_ensemble and count_axes(x) == 4:
+            shape = [self.networks, *shape]
+        x = check_array(name, x, shape, self.body.dtype)
+        if not self.built:
+            self.build(x.shape[-1])
+        return x
+
+    def _check_data(self, x, y, name=""):
+        """Return sequences and targets as `Data`; `name` goes in front of theirs."""
+        x = self._check_inputs(x, f"{name}x")
+        shape = x.shape[:-1] if self.return_sequences else x.shape[:-2]
+        return Data(x, self._check_targets(f"{name}y", y, shape))
 
 
 class SequenceClassifier(SequenceModel):
-    """Which of several classes a sequence, or each of its steps, belongs to.
+    """Tells which of several classes a sequence, or each of its steps, belongs to.
 
-    The loss is the cross-entropy of the softmax; the accuracy is reported too.
+    The loss is the cross-entropy of the softmax; `fit` and `evaluate` also report the
+    accuracy.
 
-    Arguments: those of `SequenceModel`; `outputs` is the number of classes.
+    Args:
+        layers: a recurrent layer, or a list of layers from the input upwards.
+        outputs: number of classes.
+        **options: as for `SequenceModel`.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import LSTM, SequenceClassifier
+        >>> from unrolled.tasks import temporal_order
+        >>> task = temporal_order(100, 20, np.random.default_rng(0))
+        >>> model = SequenceClassifier(LSTM(8), task.classes, seed=[0, 1])
+        >>> history = model.fit(task.x, task.y, epochs=2)
+        >>> loss, accuracy = model.evaluate(task.x, task.y)
+        >>> accuracy.shape
+        (2,)
+        >>> model.predict(task.x).shape  # networks, sequences, classes
+        (2, 100, 4)
     """
 
-    def loss(self, outputs, y):
-        """`softmax_cross_entropy`."""
-        return softmax_cross_entropy(outputs, y, stacked=self._stacked)
+    def loss(self, outputs: Array, y: npt.ArrayLike) -> tuple[PerNetwork, Array]:
+        """Return `softmax_cross_entropy`."""
+        return softmax_cross_entropy(outputs, y, ensemble=self._is_ensemble)
 
-    def metrics(self, outputs, y):
-        """Share of the labels that have the largest output."""
+    def metrics(self, outputs: Array, y: Array) -> dict[str, PerNetwork]:
+        """Return the accuracy: the share of labels whose output is the largest."""
         right = outputs.argmax(axis=-1) == y
-        return {"accuracy": right.mean(axis=tuple(range(right.ndim))[self._stacked :])}
+        axes = tuple(range(int(self._is_ensemble), right.ndim))
+        return {"accuracy": right.mean(axis=axes)}
 
-    def predict(self, x, batch_size=32):
-        """Probabilities of the classes, `(n, classes)` or `(n, time, classes)`."""
+    def predict(self, x: npt.ArrayLike, batch_size: int = 32) -> Array:
+        """Compute the probabilities of the classes, batch by batch.
+
+        Args:
+            x: as for `fit`.
+            batch_size: sequences at a time.
+
+        Returns:
+            `(n, classes)`, or `(n, time, classes)` with `return_sequences`; in an
+            ensemble the networks are one axis more, in front.
+
+        Raises:
+            ValueError: as `fit`.
+        """
         return np.exp(log_softmax(super().predict(x, batch_size)))
 
     def _check_targets(self, name, y, shape):
@@ -165,18 +487,40 @@ class SequenceClassifier(SequenceModel):
 
 
 class SequenceRegressor(SequenceModel):
-    """A number, or several, for each sequence or each of its steps.
+    """Predicts one number, or several, for each sequence or for each of its steps.
 
-    The loss is the mean squared error. With one output, y may do without the last axis.
+    The loss is the mean squared error. If there is one output, y may do without the
+    last axis.
 
-    Arguments: those of `SequenceModel`.
+    Args:
+        layers: a recurrent layer, or a list of layers from the input upwards.
+        outputs: how many numbers.
+        **options: as for `SequenceModel`.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import GRU, SequenceRegressor
+        >>> from unrolled.tasks import adding_problem
+        >>> task = adding_problem(100, 10, np.random.default_rng(0))
+        >>> model = SequenceRegressor(GRU(8), 1)
+        >>> history = model.fit(task.x, task.y, validation_split=0.2)
+        >>> list(history.history)
+        ['loss', 'val_loss']
     """
 
-    def loss(self, outputs, y):
-        """`mean_squared_error`."""
-        return mean_squared_error(outputs, y, stacked=self._stacked)
+    def loss(self, outputs: Array, y: npt.ArrayLike) -> tuple[PerNetwork, Array]:
+        """Return `mean_squared_error`."""
+        return mean_squared_error(outputs, y, ensemble=self._is_ensemble)
 
     def _check_targets(self, name, y, shape):
         if self.outputs == 1 and count_axes(y) == len(shape):
             return check_array(name, y, shape, self.body.dtype)[..., None]
         return check_array(name, y, (*shape, self.outputs), self.body.dtype)
+
+
+def _by_part(body: Arrays, head: Arrays) -> Arrays:
+    """Join the arrays of body and head under names such as "head/bias"."""
+    parts = {"body": body, "head": head}
+    return {
+        f"{p}/{name}": a for p, arrays in parts.items() for name, a in arrays.items()
+    }

@@ -1,66 +1,89 @@
-"""Steps downhill: SGD and Adam as in Keras, and clipping by the global norm."""
+"""Optimisers: SGD and Adam as in Keras, and clipping by the global norm."""
+
+from typing import Any
 
 import numpy as np
 
 from unrolled.checks import check_between, check_positive
+from unrolled.types import Array, Arrays, PerNetwork
 
 
-def clip_by_global_norm(gradients, max_norm, *, stacked=False):
-    """Scale all gradients by one factor: their joint norm is at most `max_norm`.
+def clip_by_global_norm(
+    gradients: Arrays, max_norm: float, *, ensemble: bool = False
+) -> tuple[Arrays, PerNetwork]:
+    """Scale all gradients by one factor, so that their joint norm is within `max_norm`.
 
     The direction stays; only the length changes.
 
     Args:
-        gradients: dict from name to array.
+        gradients: arrays by name.
         max_norm: largest Euclidean norm of all entries together.
-        stacked: whether the first axis of each array holds networks, clipped one by
-            one.
+        ensemble: whether the first axis of each array holds networks, to be clipped
+            one by one.
 
     Returns:
-        `(clipped, norm)`: a new dict, and the norm before: a float, or `(networks,)`.
+        `(clipped, norm)`: a new dict, and the norm before clipping: a float, or
+        `(networks,)` for an ensemble.
 
     Raises:
-        ValueError: `max_norm` is no number above 0.
+        ValueError: `max_norm` is not a number above 0.
 
-    Source: Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural
-    networks", ICML 2013, arXiv:1211.5063.
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import clip_by_global_norm
+        >>> clipped, norm = clip_by_global_norm({"w": np.array([3.0, 4.0])}, 1.0)
+        >>> print(norm, clipped["w"])
+        5.0 [0.6 0.8]
+
+    References:
+        Pascanu, Mikolov & Bengio, "On the difficulty of training recurrent neural
+        networks", ICML 2013, arXiv:1211.5063.
     """
     max_norm = check_positive("max_norm", max_norm)
-    networks = next(iter(gradients.values())).shape[:stacked]
-    # One row a network: the sum then runs in the same order as for a single one.
+    networks = next(iter(gradients.values())).shape[: int(ensemble)]
+    # One row per network: then its sum runs in the same order as for it alone.
     rows = [g.reshape(*networks, -1) for g in gradients.values()]
     norm = np.sqrt(sum((row**2).sum(axis=-1) for row in rows))
-    factor = max_norm / np.maximum(norm, max_norm)
-
-    def fit(g):
-        return g * factor.reshape(factor.shape + (1,) * (g.ndim - factor.ndim))
-
-    clipped = {
-        name: fit(g).astype(g.dtype, copy=False) for name, g in gradients.items()
-    }
+    factor = max_norm / np.maximum(norm, max_norm)  # (networks,) or ()
+    clipped = {}
+    for name, g in gradients.items():
+        scaled = g * factor.reshape(factor.shape + (1,) * (g.ndim - factor.ndim))
+        clipped[name] = scaled.astype(g.dtype, copy=False)
     return clipped, norm
 
 
 class Optimizer:
-    """What SGD and Adam share. Arguments have Keras's names and meaning.
+    """What SGD and Adam share. The arguments have Keras's names and meaning.
 
     Args:
         learning_rate: size of a step; may be changed between steps.
-        weight_decay: share of each weight, times the learning rate, taken off before a
-            step (decoupled: Loshchilov & Hutter 2019, arXiv:1711.05101); None for none.
-        global_clipnorm: see `clip_by_global_norm`; None for none.
+        weight_decay: before each step every weight shrinks by this share, times the
+            learning rate (decoupled weight decay); None for none.
+        global_clipnorm: largest norm of all gradients together, see
+            `clip_by_global_norm`; None does not clip.
 
     Attributes:
-        iterations: steps taken.
-        slots: name of weight → list of the optimiser's own arrays of that shape.
+        iterations: how many steps have been taken.
+        slots: for each weight, by name, the arrays of its shape that the optimiser
+            keeps from step to step.
 
     Raises:
         ValueError: a number out of range.
+
+    References:
+        Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019,
+        arXiv:1711.05101.
     """
 
     slots_per_weight = 0
 
-    def __init__(self, learning_rate, *, weight_decay=None, global_clipnorm=None):
+    def __init__(
+        self,
+        learning_rate: float,
+        *,
+        weight_decay: float | None = None,
+        global_clipnorm: float | None = None,
+    ) -> None:
         self.learning_rate = check_between("learning_rate", learning_rate, 0, np.inf)
         if weight_decay is not None:
             weight_decay = check_between("weight_decay", weight_decay, 0, np.inf)
@@ -69,13 +92,20 @@ class Optimizer:
             global_clipnorm = check_positive("global_clipnorm", global_clipnorm)
         self.global_clipnorm = global_clipnorm
         self.iterations = 0
-        self.slots = {}
+        self.slots: dict[str, list[Array]] = {}
 
-    def apply(self, weights, gradients, *, stacked=False):
-        """Move `weights` (a dict, changed in place) by one step.
+    def apply(
+        self, weights: Arrays, gradients: Arrays, *, ensemble: bool = False
+    ) -> None:
+        """Take one step.
+
+        Args:
+            weights: arrays by name, changed in place.
+            gradients: arrays of the same names and shapes.
+            ensemble: whether the first axis of each array holds networks.
 
         Raises:
-            ValueError: names or shapes of the two dicts differ; nothing has moved then.
+            ValueError: names or shapes differ. Nothing has changed then.
         """
         shapes = {name: g.shape for name, g in gradients.items()}
         expected = {name: w.shape for name, w in weights.items()}
@@ -83,7 +113,7 @@ class Optimizer:
             raise ValueError(f"gradients has {shapes}; expected {expected}")
         if self.global_clipnorm is not None:
             gradients, _ = clip_by_global_norm(
-                gradients, self.global_clipnorm, stacked=stacked
+                gradients, self.global_clipnorm, ensemble=ensemble
             )
         self.iterations += 1
         if not self.slots:
@@ -93,26 +123,40 @@ class Optimizer:
                 w *= 1 - self.learning_rate * self.weight_decay
             self._move(w, gradients[name], *self.slots[name])
 
-    def make_slots(self, weights):
-        """Begin anew for `weights`: all slots at zero."""
+    def make_slots(self, weights: Arrays) -> None:
+        """Set the slots of all weights to zero."""
         self.slots = {
             name: [np.zeros_like(w) for _ in range(self.slots_per_weight)]
             for name, w in weights.items()
         }
 
     def _move(self, w, g, *slots):
+        """Change one weight in place, and its slots."""
         raise NotImplementedError
 
 
 class SGD(Optimizer):
-    """w ← w + m, with m ← momentum · m − learning_rate · g.
+    """Stochastic gradient descent, with momentum if asked for.
 
-    Arguments: `momentum`, and those of `Optimizer`.
+    For each weight w with gradient g::
+
+        m ← momentum · m − learning_rate · g
+        w ← w + m
+
+    Args:
+        learning_rate: size of a step.
+        momentum: share of the last step that is taken again, in [0, 1).
+        **options: `weight_decay` and `global_clipnorm`, as for `Optimizer`.
+
+    Raises:
+        ValueError: a number out of range.
     """
 
     slots_per_weight = 1
 
-    def __init__(self, learning_rate=0.01, momentum=0.0, **options):
+    def __init__(
+        self, learning_rate: float = 0.01, momentum: float = 0.0, **options: Any
+    ) -> None:
         super().__init__(learning_rate, **options)
         self.momentum = check_between("momentum", momentum, 0, 1)
 
@@ -125,17 +169,46 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adam: running means of g and g², corrected for their start at zero.
 
-    Arguments: `beta_1`, `beta_2`, `epsilon`, and those of `Optimizer`.
+    In step t, for each weight w with gradient g::
 
-    Source: Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015,
-    arXiv:1412.6980; epsilon stands where Keras puts it (the paper's "ε hat").
+        m ← m + (1 − beta_1) (g − m)
+        v ← v + (1 − beta_2) (g² − v)
+        w ← w − learning_rate · √(1 − beta_2ᵗ) / (1 − beta_1ᵗ) · m / (√v + epsilon)
+
+    Args:
+        learning_rate: size of a step.
+        beta_1: share of the mean of g that is kept, in [0, 1).
+        beta_2: share of the mean of g² that is kept, in [0, 1).
+        epsilon: keeps the division finite. It stands where Keras puts it (the paper's
+            "ε hat").
+        **options: `weight_decay` and `global_clipnorm`, as for `Optimizer`.
+
+    Raises:
+        ValueError: a number out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import Adam
+        >>> adam, w = Adam(learning_rate=0.1), {"w": np.array([1.0, 2.0])}
+        >>> adam.apply(w, {"w": np.array([0.5, -0.5])})
+        >>> w["w"].round(4).tolist()
+        [0.9, 2.1]
+
+    References:
+        Kingma & Ba, "Adam: a method for stochastic optimization", ICLR 2015,
+        arXiv:1412.6980.
     """
 
     slots_per_weight = 2
 
     def __init__(
-        self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **options
-    ):
+        self,
+        learning_rate: float = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **options: Any,
+    ) -> None:
         super().__init__(learning_rate, **options)
         self.beta_1 = check_between("beta_1", beta_1, 0, 1)
         self.beta_2 = check_between("beta_2", beta_2, 0, 1)
@@ -150,4 +223,4 @@ class Adam(Optimizer):
         w -= float(step) * m / (np.sqrt(v) + self.epsilon)
 
 
-OPTIMIZERS = {"sgd": SGD, "adam": Adam}
+OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}

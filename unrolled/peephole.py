@@ -1,33 +1,50 @@
 """The LSTM whose gates also see the cell state."""
 
+from typing import Any
+
 import numpy as np
 
-from unrolled.initializers import initializer
+from unrolled.initializers import find_initializer
 from unrolled.layout import all_rows
 from unrolled.lstm import LSTM, sigmoid
+from unrolled.types import Initializer
 
 
 class PeepholeLSTM(LSTM):
     """The LSTM with a peephole from the cell state to each gate.
 
-    As `LSTM`, but with one weight a unit and gate, p_i, p_f, p_o ∈ R^H:
+    It differs from `LSTM` by one weight per unit and gate, p_i, p_f, p_o ∈ R^H::
 
         i_t = σ(x_t W_xi + h_{t−1} W_hi + p_i ⊙ c_{t−1} + b_i)
         f_t = σ(x_t W_xf + h_{t−1} W_hf + p_f ⊙ c_{t−1} + b_f)
         o_t = σ(x_t W_xo + h_{t−1} W_ho + p_o ⊙ c_t + b_o)
 
-    Weights: those of `LSTM`, then peephole `(3, H)`, rows i, f, o; zeros to begin with,
-    so that training starts from the plain LSTM. Keras has no such layer.
+    Its weights are those of `LSTM`, then `peephole`, `(3, H)`, with the rows i, f, o.
+    Keras has no such layer.
 
-    Arguments: `peephole_initializer`, and those of `LSTM`.
+    Args:
+        units: length H of the hidden state and of the cell state.
+        features: length F of the input's last axis; taken from the first input if None.
+        peephole_initializer: see `unrolled.initializers`; with zeros, training starts
+            from the plain LSTM.
+        **options: as for `LSTM`.
 
-    Source: Gers & Schmidhuber, "Recurrent nets that time and count", IJCNN 2000.
+    Raises:
+        ValueError: as `LSTM`.
+
+    References:
+        Gers & Schmidhuber, "Recurrent nets that time and count", IJCNN 2000.
     """
 
     def __init__(
-        self, units, features=None, *, peephole_initializer="zeros", **options
-    ):
-        self._peephole = initializer("peephole_initializer", peephole_initializer)
+        self,
+        units: int,
+        features: int | None = None,
+        *,
+        peephole_initializer: Initializer = "zeros",
+        **options: Any,
+    ) -> None:
+        self._peephole = find_initializer("peephole_initializer", peephole_initializer)
         super().__init__(units, features, **options)
 
     def _specification(self):

@@ -1,16 +1,19 @@
 """The loop over time that every cell shares, forwards and backwards.
 
-A cell (`rnn.py`, `lstm.py`, `gru.py`, `peephole.py`) is two functions: `_step` makes
-the state of step t from the one before, `_step_back` brings gradients from step t to t
-− 1. Here is what stands around them. Inside, time comes first, so that `a[t]` is one
-step, and each block of the kernel lies in one piece, so that `i, f, g, o = a[t]`: see
-`layout.py`.
+A cell (`rnn.py`, `lstm.py`, `gru.py`, `peephole.py`) is two functions: `_step` computes
+the state after step t from the state before it, and `_step_back` takes gradients from
+step t back to step t − 1. This file is what stands around them. Inside, time comes
+first, so that `a[t]` is one step, and each block of the kernel lies in one piece of
+memory, so that `i, f, g, o = a[t]`: see `layout.py`.
 """
 
-import numpy as np
+from typing import Any
 
-from unrolled.checks import check_array, check_between, check_tuple, check_whole
-from unrolled.initializers import initializer
+import numpy as np
+import numpy.typing as npt
+
+from unrolled.checks import check_array, check_between, check_integer, check_tuple
+from unrolled.initializers import find_initializer
 from unrolled.layer import Layer
 from unrolled.layout import (
     accumulate,
@@ -22,52 +25,60 @@ from unrolled.layout import (
     split_blocks,
     time_first,
 )
+from unrolled.types import Array, Arrays, Initializer, Seed, States
 
 
 class Recurrent(Layer):
-    """A layer with a state: see `RNN`, `LSTM`, `GRU`, `PeepholeLSTM`.
+    """A layer with a state: what `RNN`, `LSTM`, `GRU` and `PeepholeLSTM` share.
 
     Args:
         units: length H of the hidden state.
         features: length F of the input's last axis; taken from the first input if None.
-        kernel_initializer: for the kernel, `(F, blocks · H)`; see `initializers`.
+        kernel_initializer: for the kernel, `(F, blocks · H)`: a name or a function of
+            `(shape, rng)`, see `unrolled.initializers`.
         recurrent_initializer: for the recurrent kernel, `(H, blocks · H)`.
         bias_initializer: for the bias, `(blocks · H,)`.
         recurrent_dropout: share of h_{t−1} that is not passed on to step t in training.
-            One mask a sequence holds for all its steps and gates (Gal & Ghahramani
-            2016, arXiv:1512.05287); what is kept is divided by 1 − the share.
-        seed: a whole number, or a list for a stack of networks.
-        dtype: "float32" or "float64".
+            Each sequence has one mask for all its steps and gates; the rest is divided
+            by 1 − the share.
+        seed: an integer, or a sequence of integers for an ensemble: one per network.
+        dtype: "float32" to train, "float64" to check gradients.
+
+    Attributes:
+        block_names: names of the kernel's blocks, in Keras's order.
 
     Raises:
         ValueError: units or features below 1, a rate outside [0, 1), an unknown name.
+
+    References:
+        Recurrent dropout: Gal & Ghahramani, "A theoretically grounded application of
+        dropout in recurrent neural networks", NeurIPS 2016, arXiv:1512.05287.
     """
 
-    #: What the blocks of the kernel make, in Keras's order, and the states carried on.
-    block_names = ("h",)
-    state_names = ("h",)
+    block_names: tuple[str, ...] = ("h",)
+    state_names: tuple[str, ...] = ("h",)
 
     def __init__(
         self,
-        units,
-        features=None,
+        units: int,
+        features: int | None = None,
         *,
-        kernel_initializer="glorot_uniform",
-        recurrent_initializer="orthogonal",
-        bias_initializer="zeros",
-        recurrent_dropout=0.0,
-        seed=0,
-        dtype="float32",
-    ):
+        kernel_initializer: Initializer = "glorot_uniform",
+        recurrent_initializer: Initializer = "orthogonal",
+        bias_initializer: Initializer = "zeros",
+        recurrent_dropout: float = 0.0,
+        seed: Seed = 0,
+        dtype: npt.DTypeLike = "float32",
+    ) -> None:
         super().__init__(seed, dtype)
-        self.units = self.output_features = check_whole("units", units, 1)
+        self.units = self.output_features = check_integer("units", units, 1)
         self.recurrent_dropout = check_between(
             "recurrent_dropout", recurrent_dropout, 0, 1
         )
         self._initializers = (
-            initializer("kernel_initializer", kernel_initializer),
-            initializer("recurrent_initializer", recurrent_initializer),
-            initializer("bias_initializer", bias_initializer),
+            find_initializer("kernel_initializer", kernel_initializer),
+            find_initializer("recurrent_initializer", recurrent_initializer),
+            find_initializer("bias_initializer", bias_initializer),
         )
         self._mask = None
         if features is not None:
@@ -82,21 +93,30 @@ class Recurrent(Layer):
             "bias": ((width,), bias),
         }
 
-    def forward(self, x, initial_state=None, *, return_sequences=True, training=False):
+    def forward(
+        self,
+        x: npt.ArrayLike,
+        initial_state: States | None = None,
+        *,
+        return_sequences: bool = True,
+        training: bool = False,
+    ) -> tuple[Array, States]:
         """Run over the sequences.
 
         Args:
-            x: `(batch, time, features)`; a stack of networks also takes an x for each,
-                `(networks, batch, time, features)`.
-            initial_state: one `(batch, units)` for each of `state_names`; None: zeros.
-            return_sequences: the hidden state of every step, or of the last one only.
+            x: `(batch, time, features)`. In an ensemble each network may have an input
+                of its own, `(networks, batch, time, features)`.
+            initial_state: one array `(batch, units)` for each of `state_names`; zeros
+                if None.
+            return_sequences: whether to return the hidden state of every step, or of
+                the last one only.
             training: whether recurrent dropout is on.
 
         Returns:
             `(h, state)`: h is `(batch, time, units)`, or `(batch, units)` without
-            `return_sequences`; `state` is the tuple of the final states, one or two
-            (h, and c), each `(batch, units)`. A stack has its axis in front. All are
-            read-only views of what `backward` will need.
+            `return_sequences`; `state` is the tuple of the final states (h, and for
+            LSTMs c), each `(batch, units)`. In an ensemble the networks are one axis
+            more, in front. All are read-only views of what `backward` will need.
 
         Raises:
             ValueError: a shape that does not fit, NaN, or not numbers.
@@ -124,37 +144,46 @@ class Recurrent(Layer):
         out = batch_first(h[1:]) if return_sequences else h[T]
         return read_only(out), tuple(read_only(s[T]) for s in states)
 
-    def activations(self):
-        """What every block and state was at every step of the last `forward`.
+    def activations(self) -> Arrays:
+        """Return all gates and states at every step of the last `forward`.
 
         Returns:
-            dict from name ("i", "f", "g", "o", "h", "c" for an LSTM) to a read-only
-            array `(batch, time, units)`. States are those after the step.
+            read-only arrays `(batch, time, units)` by name ("i", "f", "g", "o", "h",
+            "c" for an LSTM). The states are those after the step.
 
         Raises:
-            ValueError: nothing has run yet.
+            ValueError: `forward` has not run yet.
         """
         _, a, states = self._last_run()
         made = {name: a[:, k] for k, name in enumerate(self.block_names)}
         made |= {k: s[1:] for k, s in zip(self.state_names, states, strict=True)}
         return {name: read_only(batch_first(a)) for name, a in made.items()}
 
-    def backward(self, dout, dstate=None, *, truncate=None, input_gradient=True):
-        """Gradients of a loss L, from those for what the last `forward` returned.
+    def backward(
+        self,
+        dout: Array | None,
+        dstate: States | None = None,
+        *,
+        truncate: int | None = None,
+        input_gradient: bool = True,
+    ) -> tuple[Array | None, States, Arrays]:
+        """Compute the gradients of a loss L from those for what `forward` returned.
 
         Args:
-            dout: ∂L/∂h, in the shape of the output; None where L does not see it.
-            dstate: ∂L/∂(final states), a tuple as `forward` returned; None: zeros.
-            truncate: cut the gradient at every so many steps (truncated backpropagation
-                through time); None to let it flow through the whole sequence.
+            dout: ∂L/∂h, in the shape of the output of the last `forward`; None if L
+                does not depend on it.
+            dstate: ∂L/∂(final states), a tuple as `forward` returned; zeros if None.
+            truncate: cut the gradient every so many steps (truncated backpropagation
+                through time); None lets it flow through the whole sequence.
             input_gradient: whether to compute ∂L/∂x; a first layer can do without.
 
         Returns:
-            `(dx, dinitial_state, gradients)`: dx in the shape of x (None if not asked
-            for), a tuple for the initial states, a dict from weight name to gradient.
+            `(dx, dinitial_state, gradients)`: dx in the shape of x (None without
+            `input_gradient`), a tuple for the initial states, and the gradients of the
+            weights by name.
 
         Raises:
-            ValueError: nothing has run yet, or a shape that does not fit.
+            ValueError: `forward` has not run yet, or a shape does not fit.
         """
         x, a, states = self._last_run()
         da, carried = self._through_time(dout, dstate, truncate)
@@ -166,19 +195,19 @@ class Recurrent(Layer):
         return dx, carried[0], gradients
 
     def _through_time(self, dout, dstate, truncate=None):
-        """da of all steps, and `carried`: ∂L/∂(states after t steps) for t = 0 … T.
+        """Return da of all steps, and `carried`: ∂L/∂(states after t steps), t = 0 … T.
 
-        `carried[t]` is what comes by way of the steps after t; what L sees of h_t
-        itself is added when step t is passed.
+        `carried[t]` is the part that comes by way of the steps after t; the part from
+        h_t itself, dout, is added when the loop passes step t.
         """
         _, a, states = self._last_run()
         T, B = len(a), a.shape[-2]
         if truncate is not None:
-            check_whole("truncate", truncate, 1)
-        carried = [None] * T + [self._check_states("dstate", dstate, B)]
+            check_integer("truncate", truncate, 1)
+        carried: list[Any] = [None] * T + [self._check_states("dstate", dstate, B)]
         if dout is not None:
             dout = check_array("dout", dout, self._output_shape, self.dtype)
-            if dout.ndim == a.ndim - 2:  # the last step's only
+            if dout.ndim == a.ndim - 2:  # of the last step only
                 dh, *rest = carried[T]
                 carried[T] = (dh + dout, *rest)
                 dout = None
@@ -197,11 +226,11 @@ class Recurrent(Layer):
         return da, carried
 
     def _step(self, a, *before):
-        """The states after a step; `a`, x_t W_x + b, becomes the activations."""
+        """Return the states after a step; `a`, x_t W_x + b, becomes the activations."""
         raise NotImplementedError
 
     def _step_back(self, a, before, after, da, *dafter):
-        """Fill `da` and return the gradients for the states before the step."""
+        """Fill `da`, and return the gradients for the states before the step."""
         raise NotImplementedError
 
     def _kernel_and_bias(self):
@@ -209,7 +238,7 @@ class Recurrent(Layer):
         return np.concatenate([self.weights["kernel"], bias], axis=-2)
 
     def _weight_gradients(self, x, a, states, da):
-        """All steps share the weights, so the steps' gradients add up."""
+        """Sum the gradients of all steps, because the steps share the weights."""
         of_inputs = join_blocks(accumulate(x, da))
         of_states = self._by_state(a, self._drop(states[0][:-1]), da)
         return {
@@ -219,11 +248,11 @@ class Recurrent(Layer):
         }
 
     def _by_state(self, a, h_before, da):
-        """Gradient of the recurrent weights, block by block."""
+        """Return the gradient of the recurrent kernel, block by block."""
         return accumulate(h_before, da)
 
     def _drop(self, h):
-        """What recurrent dropout lets pass of h_{t−1}, and of its gradient."""
+        """Apply recurrent dropout to h_{t−1}, or to its gradient."""
         return h if self._mask is None else h * self._mask
 
     def _draw_mask(self, batch):
@@ -237,7 +266,7 @@ class Recurrent(Layer):
         return split_blocks(weight, len(self.block_names))
 
     def _shape(self, batch, *time):
-        return (*self._front, batch, *time, self.units)
+        return (*self._leading_shape, batch, *time, self.units)
 
     def _check_states(self, name, states, batch):
         shape = self._shape(batch)

@@ -6,13 +6,37 @@ from unrolled.recurrence import Recurrent
 
 
 class RNN(Recurrent):
-    """h_t = tanh(x_t W_xh + h_{t−1} W_hh + b_h), which Keras calls `SimpleRNN`.
+    """The simple recurrent network: Keras's `SimpleRNN`.
 
-    Weights: kernel W_xh `(F, H)`, recurrent_kernel W_hh `(H, H)`, bias b_h `(H,)`.
+    In each step, with F features and H units::
 
-    Arguments: those of `Recurrent`.
+        h_t = tanh(x_t W_xh + h_{t−1} W_hh + b_h)                 hidden state
 
-    Source: Elman, "Finding structure in time", Cognitive Science 14 (1990).
+    Its weights are the `kernel` W_xh, `(F, H)`, the `recurrent_kernel` W_hh, `(H, H)`,
+    and the `bias` b_h, `(H,)`.
+
+    Args:
+        units: length H of the hidden state.
+        features: length F of the input's last axis; taken from the first input if None.
+        **options: as for `Recurrent`.
+
+    Raises:
+        ValueError: as `Recurrent`.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import RNN
+        >>> rnn = RNN(4, seed=0)
+        >>> x = np.ones((2, 5, 3))  # two sequences of five steps
+        >>> h, (h_T,) = rnn.forward(x)
+        >>> h.shape, h_T.shape
+        ((2, 5, 4), (2, 4))
+        >>> dx, _, gradients = rnn.backward(np.ones_like(h))
+        >>> {name: gradient.shape for name, gradient in gradients.items()}
+        {'kernel': (3, 4), 'recurrent_kernel': (4, 4), 'bias': (4,)}
+
+    References:
+        Elman, "Finding structure in time", Cognitive Science 14 (1990).
     """
 
     block_names = ("h",)

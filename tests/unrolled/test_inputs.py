@@ -20,6 +20,7 @@ from unrolled import (
     gradcheck,
     jacobians,
 )
+from unrolled.generators import get_states
 from unrolled.losses import mean_squared_error, softmax_cross_entropy
 
 LAYERS = [*KINDS, "Dense"]
@@ -105,9 +106,9 @@ def test_results_stay_as_they_are(kind):
 def test_gradcheck_leaves_a_model_alone():
     model = classifier(LSTM(2, 3))
     model.forward(X)
-    before = model.state, model.rngs.bit_generator.state, model.get_weights()
+    before = model.state, get_states(model.rngs), model.get_weights()
     gradcheck(model, X + 1, y=Y)
-    assert model.rngs.bit_generator.state == before[1]
+    assert get_states(model.rngs) == before[1]
     assert as_bytes(model.get_weights()) == as_bytes(before[2])
     assert as_bytes(model.state) == as_bytes(before[0])
 
@@ -120,7 +121,7 @@ def whole(kind):
 
 TAKES_X = {kind: lambda x, kind=kind: whole(kind).forward(x) for kind in LAYERS} | {
     "new": lambda x: LSTM(4).forward(x),
-    "networks": lambda x: LSTM(4, 3, seed=[1, 2]).forward(x),
+    "ensemble": lambda x: LSTM(4, 3, seed=[1, 2]).forward(x),
     "fit": lambda x: fitted().fit(x, Y),
     "predict": lambda x: fitted().predict(x),
     "evaluate": lambda x: fitted().evaluate(x, Y),
@@ -173,16 +174,16 @@ REFUSED = [
       for u in (0, -1, 2.5, "4", True)),
     ("^outputs is 0; expected", lambda: classifier(outputs=0)),
     ("^outputs is 2.5; expected", lambda: classifier(outputs=2.5)),
-    ("^features is 0; expected 1 or more", lambda: LSTM(2, 0)),
-    ("^features is 1.5; expected a whole", lambda: LSTM(2).build(1.5)),
+    ("^features is 0; expected an integer >= 1", lambda: LSTM(2, 0)),
+    ("^features is 1.5; expected an integer", lambda: LSTM(2).build(1.5)),
     ("^dtype is int32; expected 'float32' or", lambda: LSTM(2, dtype="int32")),
     ("^dtype is .*flaot.*; expected 'float32' or", lambda: RNN(2, dtype="flaot")),
     ("^dtype is None; expected 'float32' or", lambda: RNN(2, dtype=None)),
     ("^dtype is int32; expected", lambda: LSTM(2, 3).astype("int32")),
-    ("^seed is -1; expected 0 or more", lambda: LSTM(2, seed=-1)),
-    ("^seed is 0.5; expected a whole", lambda: Dense(2, seed=0.5)),
-    ("^seed is None; expected a whole", lambda: classifier(seed=None)),
-    ("^seed is -2; expected 0 or more", lambda: LSTM(2, seed=[1, -2])),
+    ("^seed is -1; expected an integer >= 0", lambda: LSTM(2, seed=-1)),
+    ("^seed is 0.5; expected an integer", lambda: Dense(2, seed=0.5)),
+    ("^seed is None; expected an integer", lambda: classifier(seed=None)),
+    ("^seed is -2; expected an integer >= 0", lambda: LSTM(2, seed=[1, -2])),
     ("^seed is an empty list; expected", lambda: classifier(seed=[])),
     *((rf"^rate is {r!r}; expected a number in \[0, 1\)", lambda r=r: Dropout(r))
       for r in (1, -0.1, 1.5, np.nan, "half", None)),
@@ -225,7 +226,10 @@ REFUSED = [
      lambda: Stack([LSTM(2), LSTM(2, 5)]).forward(X)),
     ("^layer backward is built for 5 features; expected 3",
      lambda: Bidirectional(LSTM(2), LSTM(2, 5)).forward(X)),
-    ("networks: None; .*: 2", lambda: Stack([LSTM(2, 3)], seed=[1, 2]).forward(X)),
+    ("built for a single network; expected an ensemble of 2",
+     lambda: Stack([LSTM(2, 3)], seed=[1, 2]).forward(X)),
+    ("built for an ensemble of 2; expected a single network",
+     lambda: classifier(LSTM(2, 3, seed=[1, 2])).forward(X)),
     ("twice|same layer", lambda: Stack([RNN(3)] * 2).forward(X)),
     ("twice|same layer", lambda: Bidirectional(*[RNN(3)] * 2).forward(X)),
     # states, and what is sent back
@@ -256,7 +260,7 @@ REFUSED = [
     ("has not run yet; call forward", lambda: LSTM(2, 3).activations()),
     *((f"^truncate is {k!r}; expected", lambda k=k: ran().backward(DOUT, truncate=k))
       for k in (0, -1, 1.5)),
-    ("^truncate is 0; expected 1 or more", lambda: classifier(truncate=0)),
+    ("^truncate is 0; expected an integer >= 1", lambda: classifier(truncate=0)),
     ("^layer is LSTM, networks: 2; expected", lambda: jacobians(ran(seed=[1, 2]), X)),
     ("^layer is Stack, .*; expected an RNN", lambda: jacobians(ran("Stack"), X)),
     ("^layer is Dense, .*; expected an RNN", lambda: jacobians(ran("Dense"), X)),
@@ -265,7 +269,7 @@ REFUSED = [
     # labels and targets
     ("^y runs from 0 to 3; expected 0 to 2", lambda: fitted().fit(X, Y + Y // 2)),
     ("^y runs from -1 to 1; expected 0 to 2", lambda: fitted().evaluate(X, Y - 1)),
-    ("^y holds fractions; expected whole", lambda: fitted().fit(X, Y / 2)),
+    ("^y holds fractions; expected integers", lambda: fitted().fit(X, Y / 2)),
     ("^y holds NaN", lambda: fitted().fit(X, Y * np.nan)),
     ("^y holds NaN", lambda: fitted(regressor()).fit(X, Y - np.inf)),
     ("^y has dtype <U", lambda: fitted().train_on_batch(X, list("abca"))),
@@ -288,8 +292,9 @@ REFUSED = [
     ("^y (has|holds)", lambda: fitted(regressor()).fit(X, Y + 1e300)),
     ("^y (has|holds|runs)", lambda: fitted().fit(X, Y + 1e300)),
     # training
-    ("^epochs is 0; expected 1 or more", lambda: fitted().fit(X, Y, epochs=0)),
-    ("^batch_size is 0; expected 1 or more", lambda: fitted().fit(X, Y, batch_size=0)),
+    ("^epochs is 0; expected an integer >= 1", lambda: fitted().fit(X, Y, epochs=0)),
+    ("^batch_size is 0; expected an integer >= 1",
+     lambda: fitted().fit(X, Y, batch_size=0)),
     ("^batch_size is 0; expected", lambda: fitted().predict(X, batch_size=0)),
     ("^batch_size is 1.5; expected", lambda: fitted().evaluate(X, Y, batch_size=1.5)),
     *((f"^validation_split is {s}; expected",
@@ -366,7 +371,7 @@ def test_load_refuses(tmp_path, bad, new):
     def everything():
         optimizer = model.optimizer
         arrays = [model.weights, {k: tuple(s) for k, s in optimizer.slots.items()}]
-        return as_bytes(arrays), optimizer.iterations, model.rngs.bit_generator.state
+        return as_bytes(arrays), optimizer.iterations, get_states(model.rngs)
 
     before = everything()
     with pytest.raises(ValueError, match=r"model\.npz|no weights yet|not built"):

@@ -344,7 +344,7 @@ def test_cell_state_leaves_the_interval():
 
 @each("own", [False, True])
 @each_recurrent
-def test_stack_of_networks_is_its_networks(kind, own):
+def test_ensemble_is_its_networks_one_by_one(kind, own):
     x = np.random.default_rng(0).normal(size=(2, 4, 5, 3)[not own :])
 
     def run(seed, x):

@@ -1,4 +1,4 @@
-"""Losses and optimisers against Keras's; in a stack as one by one."""
+"""Losses and optimisers against Keras's; in an ensemble as one by one."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def test_losses_are_keras_s(shape, seed):
         (softmax_cross_entropy, entropy, labels),
         (mean_squared_error, squares, targets),
     ):
-        stacked = ours(outputs, y, stacked=True)
+        ensemble = ours(outputs, y, ensemble=True)
         for k, of_one in enumerate(outputs):
             variable = tf.Variable(of_one)
             with tf.GradientTape() as tape:
@@ -33,7 +33,7 @@ def test_losses_are_keras_s(shape, seed):
             mine = ours(of_one, y)
             assert_close(mine, [loss, tape.gradient(loss, variable)], 1e-10)
             assert as_bytes([np.array(a) for a in mine]) == as_bytes([
-                np.array(a[k]) for a in stacked
+                np.array(a[k]) for a in ensemble
             ])
 
 
@@ -67,7 +67,7 @@ def test_optimizers_are_keras_s(name, options, clip):
     variables = [keras.Variable(w, dtype="float64") for w in alone[0].values()]
     for size in (0.1, 1, 0, 10, 2, 1):
         gradients = {k: rng.normal(0, size, w.shape) for k, w in weights.items()}
-        together.apply(weights, gradients, stacked=True)
+        together.apply(weights, gradients, ensemble=True)
         for n in (0, 1):
             mine[n].apply(alone[n], {k: g[n] for k, g in gradients.items()})
             assert as_bytes(alone[n]) == as_bytes([w[n] for w in weights.values()])
@@ -78,7 +78,7 @@ def test_optimizers_are_keras_s(name, options, clip):
 
 def test_clip_by_global_norm():
     gradients = {"w": np.array([[3.0, 0], [0.3, 0]]), "b": np.array([[4.0], [0.4]])}
-    clipped, norm = unrolled.clip_by_global_norm(gradients, 1.0, stacked=True)
+    clipped, norm = unrolled.clip_by_global_norm(gradients, 1.0, ensemble=True)
     assert np.allclose(norm, [5, 0.5], rtol=1e-15)
     assert np.allclose(clipped["w"], [[0.6, 0], [0.3, 0]], rtol=1e-15)
     assert np.allclose(clipped["b"], [[0.8], [0.4]], rtol=1e-15)

@@ -1,4 +1,4 @@
-"""Fitting: equal to Keras's, to itself in a stack, and to itself after a pause."""
+"""Fitting: equal to Keras's, to itself in an ensemble, and to itself after a pause."""
 
 import os
 import re
@@ -76,29 +76,29 @@ def test_fit_follows_keras(cell):
     own_data=st.booleans(),
     classify=st.booleans(),
 )
-def test_a_stack_is_its_networks_one_by_one(seeds, batch_size, own_data, classify):
+def test_an_ensemble_is_its_networks_one_by_one(seeds, batch_size, own_data, classify):
     kind, outputs = (SequenceClassifier, 3) if classify else (SequenceRegressor, 1)
     data = [digits_like(40, seed=seed if own_data else 0) for seed in range(len(seeds))]
     x, y = (np.stack(part) for part in zip(*data, strict=True))
     how = {"epochs": 2, "batch_size": batch_size, "validation_split": 0.25}
     optimizer = Adam(0.01, global_clipnorm=0.1, weight_decay=0.1)
-    stack = kind(deep(), outputs, seed=seeds, optimizer=optimizer)
+    ensemble = kind(deep(), outputs, seed=seeds, optimizer=optimizer)
     data = (x, y) if own_data else (x[0], y[0])
-    history = stack.fit(*data, **how, verbose=0).history
-    measured = stack.evaluate(x, y)
+    history = ensemble.fit(*data, **how, verbose=0).history
+    measured = ensemble.evaluate(x, y)
     for k, seed in enumerate(seeds):
         alone = kind(deep(), outputs, seed=seed, optimizer=optimizer)
         of_alone = alone.fit(x[k], y[k], **how, verbose=0).history
-        assert same(alone.get_weights(), [w[k] for w in stack.get_weights()])
+        assert same(alone.get_weights(), [w[k] for w in ensemble.get_weights()])
         for name, values in of_alone.items():
             assert same(values, [value[k] for value in history[name]]), name
-        assert same(alone.predict(x[k]), stack.predict(x)[k])
+        assert same(alone.predict(x[k]), ensemble.predict(x)[k])
         assert np.array_equal(alone.evaluate(x[k], y[k]), np.array(measured)[..., k])
 
 
 @pytest.mark.parametrize("seed", [4, [4, 5]])
 @pytest.mark.parametrize("optimizer", [Adam(0.01), SGD(0.1, momentum=0.9)])
-def test_a_run_taken_up_again_goes_on_with_the_same_bits(seed, optimizer, tmp_path):
+def test_resumed_training_gives_the_same_bits(seed, optimizer, tmp_path):
     x, y = digits_like()
     how = {"batch_size": 16, "verbose": 0}
     first = SequenceClassifier(deep(), 3, seed=seed, optimizer=optimizer)
@@ -108,9 +108,9 @@ def test_a_run_taken_up_again_goes_on_with_the_same_bits(seed, optimizer, tmp_pa
     second = SequenceClassifier(deep(), 3, seed=seed, optimizer=optimizer)
     second.load(tmp_path / "run.npz")
     went_on = first.fit(x, y, epochs=2, **how).history
-    taken_up = second.fit(x, y, epochs=2, **how).history
+    resumed = second.fit(x, y, epochs=2, **how).history
     assert same(first.get_weights(), second.get_weights())
-    assert all(same(went_on[name], taken_up[name]) for name in went_on)
+    assert all(same(went_on[name], resumed[name]) for name in went_on)
 
 
 def test_fit_twice_is_fit_once_longer():
@@ -202,16 +202,16 @@ def test_truncation_reaches_the_layers():
 
 @pytest.mark.parametrize("cell", [RNN, LSTM, GRU])
 def test_learns_what_it_can_and_not_what_is_not_there(cell):
-    """Seeds 0-4: a marker eight steps back is found; labels drawn by lot are not."""
+    """Seeds 0-4: a marker eight steps back is found; random labels are not."""
     rng = np.random.default_rng(7)
     task, new = (marker_at_start(256, 8, rng) for _ in range(2))
     model = SequenceClassifier(cell(16), 2, optimizer=Adam(0.01), seed=range(5))
     model.fit(task.x, task.y, epochs=25, verbose=0)
     _, accuracy = model.evaluate(new.x, new.y)
     assert (accuracy > 0.95).all()
-    _, by_lot = model.evaluate(new.x, rng.integers(2, size=256))
+    _, guessed = model.evaluate(new.x, rng.integers(2, size=256))
     # 256 throws of a coin: a standard deviation is 1/32, and five of them hold for all.
-    assert (abs(by_lot - 0.5) < 5 / 32).all()
+    assert (abs(guessed - 0.5) < 5 / 32).all()
 
 
 def test_regression_beats_the_mean():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unrolled.checks import check_between, check_whole
+from unrolled.checks import check_between, check_integer
 
 COPIED = 10  # symbols to remember in the copy task, out of COPY_SYMBOLS
 COPY_SYMBOLS = 8
@@ -177,7 +177,7 @@ def latch(n, T, rng, signal=3, noise=0.2):
     Source: Bengio, Simard and Frasconi, "Learning long-term dependencies with gradient
     descent is difficult", 1994.
     """
-    check_whole("signal", signal, 1)
+    check_integer("signal", signal, 1)
     check_sizes(n, T, rng, shortest=signal + 1)
     noise = check_between("noise", noise, 0, np.inf)
     y = rng.integers(2, size=n)
@@ -204,7 +204,7 @@ def marker_at_start(n, T, rng, distractors=8):
 
     Source: in the spirit of experiment 2 of Hochreiter and Schmidhuber 1997.
     """
-    check_whole("distractors", distractors, 1)
+    check_integer("distractors", distractors, 1)
     check_sizes(n, T, rng, shortest=2)
     y = rng.integers(2, size=n)
     symbols = rng.integers(2, 2 + distractors, size=(n, T))
@@ -239,8 +239,8 @@ def digit_sum(n, T, rng):
 
 def check_sizes(n, T, rng, shortest):
     """A `ValueError` unless `n` >= 1, `T` >= `shortest` and `rng` is a generator."""
-    check_whole("n", n, 1)
-    check_whole("T", T, shortest)
+    check_integer("n", n, 1)
+    check_integer("T", T, shortest)
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng is {rng!r}; expected a numpy.random.Generator")
 

@@ -373,10 +373,10 @@ def test_reber_baselines_in_the_long_run():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"n": 0}, "n is 0; expected 1"),
-        ({"n": 2.0}, "n is 2.0; expected a whole number"),
-        ({"T": None}, r"T is \d+; expected \d+"),
-        ({"T": "9"}, "T is '9'; expected a whole number"),
+        ({"n": 0}, "n is 0; expected an integer >= 1"),
+        ({"n": 2.0}, "n is 2.0; expected an integer"),
+        ({"T": None}, r"T is \d+; expected an integer >= \d+"),
+        ({"T": "9"}, "T is '9'; expected an integer"),
         ({"rng": 3}, "rng is 3; expected a numpy.random.Generator"),
     ],
 )
@@ -392,12 +392,16 @@ def test_refuses(make, change, says):
 @pytest.mark.parametrize(
     ("make", "options", "says"),
     [
-        (latch, {"signal": 0}, "signal is 0; expected 1"),
-        (latch, {"signal": 20}, "T is 20; expected 21"),
+        (latch, {"signal": 0}, "signal is 0; expected an integer >= 1"),
+        (latch, {"signal": 20}, "T is 20; expected an integer >= 21"),
         (latch, {"noise": -0.1}, "noise is -0.1; expected"),
         (latch, {"noise": np.nan}, "noise is nan; expected"),
         (latch, {"noise": np.inf}, "noise is inf; expected"),
-        (marker_at_start, {"distractors": 0}, "distractors is 0; expected 1"),
+        (
+            marker_at_start,
+            {"distractors": 0},
+            "distractors is 0; expected an integer >= 1",
+        ),
     ],
 )
 def test_refuses_options(make, options, says):
