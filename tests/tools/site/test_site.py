@@ -133,7 +133,9 @@ def test_solutions_are_folded(soups):
     for page in PAGES:
         if not page.endswith("index.ipynb"):
             soup = soups[page.replace(".ipynb", ".html")]
-            folded = [d for d in soup.select("details") if "# Solution" in d.get_text()]
+            folded = [
+                d for d in soup.select("details") if "@title Solution" in d.get_text()
+            ]
             assert len(folded) >= 3 and not any(d.has_attr("open") for d in folded)
 
 
@@ -200,7 +202,7 @@ def test_without_javascript(browser, address):
     page = new_page(browser, java_script_enabled=False)
     page.goto(f"{address}/book/3-mathematics/1-bptt.html")
     assert page.locator(".katex-html").first.is_visible()
-    solution = page.locator("details", has_text="# Solution").first
+    solution = page.locator("details", has_text="# @title Solution").first
     solution.locator("summary").click()
     assert solution.locator("pre").first.is_visible()
     menu = page.locator(".dropdown-download-buttons")
@@ -213,7 +215,7 @@ def test_without_javascript(browser, address):
 
 def test_keyboard_reaches_and_opens_a_solution(browser, address):
     page, _ = open_page(browser, address, "book/4-code/1-data.html")
-    solution = page.locator("details", has_text="# Solution").first
+    solution = page.locator("details", has_text="# @title Solution").first
     solution.locator("summary").focus()
     page.keyboard.press("Enter")
     assert solution.locator("pre").first.is_visible()
@@ -368,7 +370,7 @@ def test_a_page_is_light(browser, address):
 
 def test_a_solution_opens(browser, address):
     page, _ = open_page(browser, address, "book/4-code/1-data.html")
-    solution = page.locator("details", has_text="# Solution").first
+    solution = page.locator("details", has_text="# @title Solution").first
     assert not solution.locator("pre").first.is_visible()
     solution.locator("summary").click()
     assert solution.locator("pre").first.is_visible()
