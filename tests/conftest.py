@@ -103,7 +103,7 @@ def small_book(tmp_path):
     note_run = "import os\nopen(os.environ['RUNS'], 'a').write('{} ')"
     write_page(root / "book/index.ipynb", "# Words", [])
     write_page(root / "book/plain.ipynb", "# Plain", [note_run.format("plain")])
-    uses = [note_run.format("uses"), "import unrolled\nrecurrent.load_mnist()"]
+    uses = [note_run.format("uses"), "from unrolled import tasks\ntasks.load_mnist()"]
     write_page(root / "book/uses.ipynb", "# Uses", uses)
     return root
 

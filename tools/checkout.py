@@ -1,10 +1,16 @@
-"""Where everything of the book lies, and what depends on what."""
+"""Where everything of the book lies, and what depends on what.
+
+What is fresh is decided by content and by names below the checkout, never by times or
+absolute paths: a copy of a built checkout, on another machine too, has nothing to run.
+"""
 
 import hashlib
 import json
 import os
+import platform
+import posixpath
 import re
-import sys
+from pathlib import Path
 
 import nbformat
 
@@ -19,25 +25,64 @@ class Book:
     def __init__(self, root, output, seed=None):
         """Take the two folders, absolute; the seed is `UNROLLED_SEED` by default."""
         self.root = root
-        self.seed = os.environ.get("UNROLLED_SEED", "0") if seed is None else str(seed)
-        self.executed = output / "executed"  # pages as they came out of their run
+        self.executed = output / "executed"  # pages with the outputs of their run
         self.source = output / "source"  # what jupyter-book reads
         self.work = output / "site"  # what jupyter-book writes
         self.html = output / "html"  # the finished site
         self.handouts = output / "assignments" / "handouts"  # `make assignments`
+        self._seed = seed
         self._shared = None
 
+    @property
+    def seed(self):
+        """The base seed of the pages.
+
+        Raises:
+            ValueError: `UNROLLED_SEED` is not an integer >= 0.
+        """
+        if self._seed is None:
+            from unrolled.course.measure import base_seed
+
+            return base_seed()
+        return self._seed
+
     def pages(self, pattern="book/**/*"):
-        """Notebooks of the book, as sorted paths below the root; without masters."""
-        found = (path.relative_to(self.root) for path in self.root.glob(pattern))
+        """Find notebooks of the book, but not the masters of assignments.
+
+        Args:
+            pattern: a page, a folder, or a pattern as in `Path.glob`: relative to the
+                root or absolute, with slashes or backslashes.
+
+        Returns:
+            sorted paths, relative to the root.
+
+        Raises:
+            ValueError: `pattern` leads out of the checkout.
+        """
+        found = self.root.glob(self._relative(pattern))
         hidden = (".", "_")
         return sorted(
             p
-            for p in found
+            for p in (path.relative_to(self.root) for path in found)
             if p.suffix == ".ipynb"
             and not any(part.startswith(hidden) for part in p.parts)
             and "assignments" not in p.parts
         )
+
+    def _relative(self, pattern):
+        """The same pattern, relative to the root; of a folder, all that is in it."""
+        text = pattern.replace("\\", "/")
+        if Path(text).is_absolute():
+            # The root has no symbolic links in it; what was typed may have.
+            paths = Path(text), Path(os.path.realpath(text))
+            inside = [p for p in paths if p.is_relative_to(self.root)]
+            text = inside[0].relative_to(self.root).as_posix() if inside else ".."
+        text = posixpath.normpath(text) if text else ".."
+        if text.startswith(".."):
+            raise ValueError(
+                f"pattern is {pattern!r}; expected pages of the checkout {self.root}"
+            )
+        return f"{text}/**/*" if (self.root / text).is_dir() else text
 
     def at(self, output, seed):
         """The same checkout with other output and seed; what was read stays read."""
@@ -54,18 +99,26 @@ class Book:
         return self.root / "requirements.lock"
 
     def fingerprint(self, page):
-        """Hash of all that a run of `page` depends on, by content."""
-        text = (self.root / page).read_bytes()
-        parts = [sys.version.encode(), digest(self.pins()), text]
+        """Hash of everything that the outputs of `page` depend on, by content.
+
+        Raises:
+            ValueError: the page is not a notebook, or a variable that names the seed or
+                the data is wrong.
+        """
+        inputs = {
+            "python": [platform.python_implementation(), platform.python_version()],
+            "pins": digest(self.pins()),
+            "page": digest(self.root / page),
+        }
         if self.uses_package(page):
             package, data = self.shared_inputs()
-            parts += [*package, self.seed.encode(), data]
+            inputs |= {"package": package, "data": data, "seed": self.seed}
         if self.reads_ledger(page):
-            parts += [json.dumps(self.records(), sort_keys=True).encode()]
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+            inputs["records"] = self.records()
+        return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
     def shared_inputs(self):
-        """Package and data, hashed once; loading also settles any download."""
+        """Hashes of package and data, made once; loading also settles any download."""
         if self._shared is None:
             from unrolled.tasks import load_mnist
 
@@ -74,42 +127,43 @@ class Book:
             data = hashlib.sha256()
             for array in (x_train, y_train, x_test, y_test):
                 data.update(array.tobytes())
-            package = [digest(path) for path in self.package_files()]
-            self._shared = package, data.digest()
+            package = hash_files(self.root, self.package_files())
+            self._shared = package, data.hexdigest()
         return self._shared
 
     def is_fresh(self, page):
-        """Whether the executed copy of `page` came from what is there now.
-
-        By content, so that a checkout or another data set is noticed, and by time like
-        make, so that `touch` runs a page again.
-        """
-        executed = self.executed / page
-        if not executed.exists():
+        """Whether the executed copy of `page` came from what is there now."""
+        try:
+            run = json.loads((self.executed / page).read_bytes())["metadata"]["run"]
+            kept = run["fingerprint"]
+        except (OSError, ValueError, KeyError, TypeError):  # missing or damaged
             return False
-        inputs = [self.root / page, self.pins()]
-        if self.uses_package(page):
-            inputs += self.package_files()
-        newest = max(path.stat().st_mtime for path in inputs if path.exists())
-        run = nbformat.read(executed, 4).metadata.get("run", {})
-        if newest > run.get("began", 0):
-            return False
-        return run.get("fingerprint") == self.fingerprint(page)
+        return kept == self.fingerprint(page)
 
-    def keep(self, page, notebook, **run):
-        """Put an executed copy in its place, whole, with what made it, for `is_fresh`.
+    def keep(self, page, notebook, fingerprint, seconds=None):
+        """Put an executed copy in its place, whole, with what `is_fresh` asks for.
 
         Args:
             page: path below the root.
-            notebook: as nbformat reads it.
-            run: its `fingerprint` and when it `began`, both from before it was read.
+            notebook: as nbformat reads it; changed.
+            fingerprint: of the page, taken before the page was read for its run.
+            seconds: how long it ran, for readers; None where that is not known.
         """
-        notebook.metadata["run"] = run
+        notebook.metadata["run"] = {"fingerprint": fingerprint, "seconds": seconds}
+        for cell in notebook.cells:
+            cell.metadata.pop("execution", None)  # when each cell began and ended
         target = self.executed / page
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
         nbformat.write(notebook, part)
         part.replace(target)
+
+    def drop_orphans(self):
+        """Delete copies of pages that are gone: the ledger would read them, too."""
+        pages = set(self.pages())
+        for path in list(self.executed.rglob("*.ipynb")):
+            if path.relative_to(self.executed) not in pages:
+                path.unlink()
 
     def records(self):
         """What the executed pages recorded for the claims ledger."""
@@ -138,11 +192,12 @@ class Book:
         """Files that the site is made of besides the executed pages."""
         files = [self.root / "_config.yml", self.root / "_toc.yml"]
         for path in sorted((self.root / "book").rglob("*")):
+            parts = path.relative_to(self.root).parts
             if (
                 path.is_file()
                 and path.suffix != ".ipynb"
-                and "__pycache__" not in path.parts
-                and ("assignments" not in path.parts or path.suffix == ".md")
+                and not any(part.startswith((".", "__pycache__")) for part in parts)
+                and ("assignments" not in parts or path.suffix == ".md")
             ):
                 files.append(path)
         return files
@@ -152,25 +207,26 @@ class Book:
         return sorted(self.handouts.glob("*.zip"))
 
     def site_fingerprint(self):
-        """Hash of all that the site is made of."""
-        parts = [digest(self.pins())]
-        for path in [
-            *self.site_inputs(),
-            *(self.executed / page for page in self.pages()),
-            *self.made_handouts(),
-        ]:
-            parts += [str(path).encode(), digest(path)]
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+        """Hash of everything that the site is made of, and of what makes it."""
+        tools = sorted((self.root / "tools").glob("site/*.py"))
+        made_of = [self.pins(), *self.site_inputs(), *self.package_files(), *tools]
+        hashes = [
+            hash_files(self.root, made_of),
+            hash_files(self.executed, [self.executed / page for page in self.pages()]),
+            hash_files(self.handouts, self.made_handouts()),
+        ]
+        return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def site_is_fresh(self):
-        """Whether the site was built from what is there now."""
+        """Whether the site was built from what is there now.
+
+        A plain `jupyter-book build .` writes to the same folder, which it empties first:
+        then no hash is there.
+        """
         stamp, index = self.html / ".fingerprint", self.html / "index.html"
         if not stamp.exists() or not index.exists():
             return False
-        # A plain `jupyter-book build .` writes to the same folder, but not the stamp.
-        if index.stat().st_mtime > stamp.stat().st_mtime:
-            return False
-        return stamp.read_text() == self.site_fingerprint()
+        return stamp.read_text(encoding="utf-8") == self.site_fingerprint()
 
 
 def package_files(folder):
@@ -179,6 +235,13 @@ def package_files(folder):
     return sorted(p for p in found if p.suffix in (".py", ".toml", ".csv"))
 
 
+def hash_files(folder, paths):
+    """Hash of files: their names below `folder` and their contents."""
+    contents = {p.relative_to(folder).as_posix(): digest(p) for p in paths}
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
+
+
 def digest(path):
-    """SHA-256 of a file; of nothing where it is missing."""
-    return hashlib.sha256(path.read_bytes() if path.exists() else b"").digest()
+    """SHA-256 of a file, as hexadecimal digits; of nothing where it is missing."""
+    content = path.read_bytes() if path.exists() else b""
+    return hashlib.sha256(content).hexdigest()

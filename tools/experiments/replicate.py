@@ -10,13 +10,11 @@ Every machine of a Dask cluster needs the book's environment and the same packag
 """
 
 import argparse
-import contextlib
 import csv
-import hashlib
 import os
+import platform
 import sys
 import tempfile
-import time
 from concurrent.futures import as_completed
 from pathlib import Path
 
@@ -30,7 +28,7 @@ from nbclient.exceptions import (
 from tqdm import tqdm
 
 import unrolled
-from tools import checkout
+from tools import checkout, console
 from tools.cluster import executor
 from unrolled.course.ledger import load_claims, read_ledger
 
@@ -50,7 +48,7 @@ def run_page(text, variables, package):
         run, or None.
     """
     if package_hash() != package:
-        raise RuntimeError(f"{os.uname().nodename} has another package `unrolled`")
+        raise RuntimeError(f"{platform.node()} has another package `unrolled`")
     notebook = nbformat.reads(text, 4)
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
@@ -69,8 +67,8 @@ def run_page(text, variables, package):
 
 def package_hash():
     """Hash of the installed package `unrolled`, where this runs."""
-    files = checkout.package_files(Path(unrolled.__file__).parent)
-    return hashlib.sha256(b"".join(map(checkout.digest, files))).hexdigest()
+    folder = Path(unrolled.__file__).parent
+    return checkout.hash_files(folder, checkout.package_files(folder))
 
 
 def replicate(root, seeds, scheduler=None, processes=2):
@@ -94,7 +92,7 @@ def replicate(root, seeds, scheduler=None, processes=2):
                     kept[seed].keep(page, notebook, **notebook.metadata["run"])
                     continue
                 # Before it is read: an edit while it waits or runs makes it stale.
-                run = {"fingerprint": built.fingerprint(page), "began": time.time()}
+                run = {"fingerprint": built.fingerprint(page)}
                 text = (root / page).read_text(encoding="utf-8")
                 job = pool.submit(run_page, text, variables(seed), package)
                 jobs[job] = seed, page, run
@@ -175,6 +173,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(main())
-    sys.exit("Interrupted; `make replicate` goes on from here.")
+    console.run(main, "Interrupted; run the same command again to go on from here.")

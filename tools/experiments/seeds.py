@@ -26,7 +26,7 @@ import nbformat
 import numpy as np
 from tqdm import tqdm
 
-from tools import checkout
+from tools import checkout, console
 from tools.cluster import executor
 from tools.experiments import assertions, replicate
 
@@ -55,7 +55,7 @@ def run(book, pages, seeds, scheduler=None, processes=2):
     """
     package = replicate.package_hash()
     results, jobs = {}, {}
-    hash_of_watch = checkout.digest(Path(assertions.__file__)).hex()
+    hash_of_watch = checkout.digest(Path(assertions.__file__))
     modules = checkout, replicate, sys.modules[__name__]
     with executor(scheduler, processes, modules) as pool:
         for seed in seeds:
@@ -281,7 +281,11 @@ def main(argv=None):
         parser.error(f"--seeds {options.seeds}: expected whole numbers, 0 or more")
     root = options.root.resolve()
     book = checkout.Book(root, root / "_build")
-    pages = sorted({page for pattern in options.only for page in book.pages(pattern)})
+    try:
+        found = {page for pattern in options.only for page in book.pages(pattern)}
+    except ValueError as error:
+        parser.error(f"--only: {error}")
+    pages = sorted(found)
     if not pages:
         parser.error(f"--only {options.only} matches no page of {root}")
     folder = root / "_build" / "seeds"
@@ -297,6 +301,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        sys.exit(main())
-    sys.exit("Interrupted; `make seeds` goes on from here.")
+    console.run(main, "Interrupted; run the same command again to go on from here.")

@@ -1,8 +1,8 @@
 """Execute the pages and build the site: what `make book` runs.
 
-Each page that is not fresh executes once, in a copy, two pages at a time, through
-nbmake. The site is built from those executed copies and takes the old site's place
-only when it is whole.
+Each page that is not fresh executes once, in a copy, several pages at a time, through
+nbmake. The site is built from those executed copies, and takes the place of the old one
+only when it is complete.
 
     python -m tools.site.build             # execute what changed, build the site
     python -m tools.site.build --check     # say what is out of date, do nothing
@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,16 +20,18 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 import yaml
 
+from tools import console
 from tools.checkout import ANSI, Book
-from unrolled.course.ledger import read_ledger, write_ledger
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
-# Said, not enforced: a busy machine or all 70,000 digits take longer.
+INTERRUPTED = "Interrupted; what has run is kept. Run the same command again to go on."
+# Reported, not enforced: a busy machine or all 70,000 digits take longer.
 PAGE_SECONDS = 120
-# No page fails because the machine is busy: nbclient gives a kernel a minute to start.
+# A busy machine makes no page fail: nbclient gives a kernel a minute to start.
 PATIENT = """from nbclient import NotebookClient
 NotebookClient.startup_timeout.default_value = 24 * 3600
 """
@@ -46,9 +47,14 @@ def main(argv=None):
         "--output", type=Path, help="build folder (default: ROOT/_build)"
     )
     parser.add_argument(
-        "--only", default="book/**/*", help="pattern of pages to execute"
+        "--only", default="book/**/*", help="page, folder or pattern to execute"
     )
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=min(os.cpu_count() or 1, 4),  # each takes a gigabyte of memory
+        help="pages at a time (default here: %(default)s)",
+    )
     parser.add_argument(
         "--execute-only", action="store_true", help="do not build the site"
     )
@@ -56,20 +62,29 @@ def main(argv=None):
         "--check", action="store_true", help="exit 1 if anything is out of date"
     )
     options = parser.parse_args(argv)
+    if options.processes < 1:
+        parser.error(f"--processes is {options.processes}; expected 1 or more")
+    root = options.root.resolve()
+    if not (root / "_toc.yml").exists():
+        parser.error(
+            f"--root is {str(options.root)!r}; expected a checkout of the book"
+        )
 
-    book = Book(
-        options.root.resolve(), (options.output or options.root / "_build").resolve()
-    )
-    pages = book.pages(options.only)
-    if not pages:
-        parser.error(f"--only {options.only!r} matches no page of {book.root}")
+    book = Book(root, (options.output or root / "_build").resolve())
     named = os.environ.get("UNROLLED_MNIST")
     if named and named != "embedded":  # the pages run elsewhere: no relative path
         os.environ["UNROLLED_MNIST"] = str(Path(named).expanduser().absolute())
+    try:  # whatever can be wrong, before anything changes
+        pages = book.pages(options.only)
+    except ValueError as error:
+        parser.error(f"--only: {error}")
+    if not pages:
+        parser.error(f"--only {options.only!r} matches no page of {root}")
     try:
+        _ = book.seed  # refused also where no page of these needs it
         stale = [page for page in pages if not book.is_fresh(page)]
         fingerprints = {page: book.fingerprint(page) for page in stale}
-    except ValueError as error:  # a file that is not MNIST, or not a notebook
+    except ValueError as error:  # a seed, a file of digits or a page that is none
         parser.error(str(error))
     if options.check:
         for page in stale:
@@ -79,6 +94,7 @@ def main(argv=None):
             return 1
         return 1 if stale else 0
 
+    book.drop_orphans()
     os.environ["UNROLLED_LEDGER"] = str(book.executed)
     collecting = [page for page in pages if book.reads_ledger(page)]
     first = {p: f for p, f in fingerprints.items() if p not in collecting}
@@ -100,14 +116,18 @@ class Progress:
     def __init__(self, book, staging, fingerprints):
         """Take the folder of the running copies and the fingerprints they get."""
         self.book, self.staging, self.fingerprints = book, staging, fingerprints
-        self.began = time.time()
         self.ended = 0
         self.failures = []
+        self.interrupted = False
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config):
         """Take the place of pytest's reporter, whose options nbmake goes on reading."""
         config.pluginmanager.unregister(name="terminalreporter")
+
+    def pytest_keyboard_interrupt(self, excinfo):
+        """Called after Ctrl-C, and also, with another class, after --exitfirst."""
+        self.interrupted = excinfo.type is KeyboardInterrupt
 
     def pytest_runtest_logreport(self, report):
         """Called for the set-up, call and tear-down of each page, in this process."""
@@ -121,49 +141,50 @@ class Progress:
         count = f"[{self.ended}/{len(self.fingerprints)}]"
         print(f"{count:>9} {page}  {report.duration:.1f} s  {mark}", flush=True)
         if report.passed:
-            self.keep(page, report.duration)
+            notebook = nbformat.read(self.staging / page, 4)
+            fingerprint = self.fingerprints[page]
+            self.book.keep(page, notebook, fingerprint, round(report.duration, 1))
         else:
             self.failures.append((page, str(report.longrepr)))
 
-    def keep(self, page, seconds):
-        """Put the executed copy where the site is built from, with what made it."""
-        self.book.keep(
-            page,
-            nbformat.read(self.staging / page, 4),
-            fingerprint=self.fingerprints[page],
-            began=self.began,
-            seconds=round(seconds, 1),
-        )
-
 
 def execute(book, fingerprints, processes):
-    """Run pages through nbmake, say which failed and why; whether all passed."""
+    """Run pages through nbmake and say which failed and why.
+
+    Args:
+        book: a `Book`.
+        fingerprints: dict from each page that is to run to its fingerprint.
+        processes: how many pages at a time.
+
+    Returns:
+        whether all passed.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C; the pages that had ended are kept.
+    """
     pages = list(fingerprints)
     print(
-        f"Execute:  {len(pages)} of {len(book.pages())} pages, {processes} at a time."
+        f"Execute:  {len(pages)} of {len(book.pages())} pages, {processes} at a time.",
+        flush=True,
     )
-    for page in pages:
-        (book.executed / page).unlink(missing_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Pages run side by side: threads that wait for each other would keep cores busy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     arguments = ["--nbmake", "--overwrite", "--nbmake-timeout=0", "--exitfirst"]
     arguments += [f"--numprocesses={processes}", "--maxschedchunk=1"]
-    arguments += ["-p", "no:cacheprovider", "-c", os.devnull]
+    arguments += ["-p", "no:cacheprovider", "--basetemp=temporary"]
 
-    # Not below _build: nbmake passes over every path with that name in it.
-    with tempfile.TemporaryDirectory(
-        prefix="book-", ignore_cleanup_errors=True
-    ) as folder:
-        staging = Path(folder).resolve()
+    with staging_folder() as staging, without_pytest_variables():
         shutil.copytree(book.root / "book", staging / "book")
-        (staging / "conftest.py").write_text(PATIENT)
+        (staging / "conftest.py").write_text(PATIENT, encoding="utf-8")
+        # Ours: pytest would take one from a folder above, with options of its own.
+        (staging / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
         progress = Progress(book, staging, fingerprints)
         with contextlib.chdir(staging):
-            status = pytest.main(
-                [*arguments, f"--rootdir={staging}", *map(str, pages)],
-                plugins=[progress],
-            )
+            arguments += ["-c", "pytest.ini", "--rootdir", "."]
+            status = pytest.main([*arguments, *map(str, pages)], plugins=[progress])
+    if progress.interrupted:
+        raise KeyboardInterrupt
 
     for page, traceback in progress.failures:
         if not sys.stdout.isatty():
@@ -176,13 +197,40 @@ def execute(book, fingerprints, processes):
     return status == pytest.ExitCode.OK and progress.ended == len(pages)
 
 
+@contextlib.contextmanager
+def staging_folder():
+    """A temporary folder for the copies that run; yields its path.
+
+    Never below a folder `_build`, wherever temporary files go: nbmake skips those.
+    """
+    above = Path(tempfile.gettempdir()).resolve()
+    if "_build" in above.parts:
+        above = Path(*above.parts[: above.parts.index("_build")])
+    with tempfile.TemporaryDirectory(
+        prefix="book-", dir=above, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def without_pytest_variables():
+    """Hide what is meant for another pytest, such as `PYTEST_ADDOPTS`."""
+    hidden = {k: v for k, v in os.environ.items() if k.startswith("PYTEST_")}
+    for name in hidden:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
 def build_site(book):
     """Build the site from the executed pages and put it in place; whether it was."""
     if book.site_is_fresh():
         print("Site:     nothing changed.")
         return announce(book)
-    began = time.time()
-    print("Site:     building …", flush=True)
+    began = time.monotonic()
+    print("Site:     building ...", flush=True)
     shutil.rmtree(book.source, ignore_errors=True)
     copies = {path.relative_to(book.root): path for path in book.site_inputs()}
     copies |= {page: book.executed / page for page in book.pages()}
@@ -190,9 +238,6 @@ def build_site(book):
         target = book.source / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target)
-    for page in book.pages():
-        if book.reads_ledger(page):  # such a page offers the ledger for download
-            write_ledger(read_ledger(book.executed), (book.source / page).parent)
     offer_handouts(book)
     config = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
     config.setdefault("execute", {})["execute_notebooks"] = "off"
@@ -201,38 +246,66 @@ def build_site(book):
     # From nothing each time: a warning in a page that an earlier, failed build has read
     # would not come again.
     shutil.rmtree(book.work, ignore_errors=True)
-    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(book.source)]
-    command += ["--path-output", str(book.work), "-W", "-n", "--keep-going"]
-    status, output = run_quietly(command)
+    status, output = run_jupyter_book(book, book.work, "-W", "-n", "--keep-going")
     built = book.work / "_build" / "html"
     if status != 0 or not (built / "index.html").exists():
         print(ANSI.sub("", output))
         print(f"The site was not built; {book.html} is as it was.")
         return False
-    (built / ".fingerprint").write_text(book.site_fingerprint())
+    (built / ".fingerprint").write_text(book.site_fingerprint(), encoding="utf-8")
     (built / ".nojekyll").touch()  # GitHub Pages leaves out folders named _* without it
-    replace_folder(book.html, built)
-    print(f"          built in {time.time() - began:.0f} s.")
+    try:
+        replace_folder(book.html, built)
+    except OSError as error:
+        print(f"The new site could not be put in place: {error}.")
+        return False
+    print(f"          built in {time.monotonic() - began:.0f} s.")
     return announce(book)
 
 
-def run_quietly(command):
-    """Status and output of a command; what it leaves running ends with it.
+def run_jupyter_book(book, output, *options):
+    """Build what lies in `book.source`; returns exit status and output, as text."""
+    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(book.source)]
+    # UTF-8 also where files are read without naming it and the system's is another.
+    return run_quietly(
+        [*command, "--path-output", str(output), *options],
+        cwd=book.root,  # where the extension is imported from
+        env=os.environ | {"PYTHONUTF8": "1"},
+    )
 
-    Not through a pipe: a server that outlives a crash would hold it open for ever.
+
+def run_quietly(command, **options):
+    """Run a command and wait for it.
+
+    Args:
+        command: list of strings.
+        options: of `subprocess.Popen`.
+
+    Returns:
+        exit status and output, as text. The output goes through a file: a pipe would
+        be held open by what a crashed command leaves running.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C; the command and all that it started has ended.
     """
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-        )
+    with tempfile.TemporaryFile() as log:
+        process = psutil.Popen(command, stdout=log, stderr=subprocess.STDOUT, **options)
         try:
             process.wait()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        except BaseException:
+            end_tree(process)
+            raise
         log.seek(0)
-        return process.returncode, log.read()
+        return process.returncode, log.read().decode("utf-8", "replace")
+
+
+def end_tree(process):
+    """End a process and everything that it has started, on any system."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for part in [*process.children(recursive=True), process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                part.kill()
+    process.wait()
 
 
 def offer_handouts(book):
@@ -249,13 +322,22 @@ def offer_handouts(book):
 
 
 def replace_folder(old, new):
-    """Put folder `new` in the place of `old`; never is a half-written one there."""
+    """Put folder `new` in the place of `old`, which is never there half-written.
+
+    Raises:
+        OSError: on Windows, where a program has a file of `old` open; `old` is left.
+    """
     aside = old.with_name(old.name + ".old")
     shutil.rmtree(aside, ignore_errors=True)
+    old.parent.mkdir(parents=True, exist_ok=True)
     if old.exists():
         old.rename(aside)
-    old.parent.mkdir(parents=True, exist_ok=True)
-    new.rename(old)
+    try:
+        new.rename(old)
+    except OSError:
+        if aside.exists():
+            aside.rename(old)
+        raise
     shutil.rmtree(aside, ignore_errors=True)
 
 
@@ -267,4 +349,4 @@ def announce(book):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console.run(main, INTERRUPTED)

@@ -14,20 +14,19 @@ import re
 import shutil
 from pathlib import Path
 
-import djangocms_katex
 import nbformat
 import sphinxcontrib.katex
 from bs4 import BeautifulSoup
 from docutils import nodes
+from sphinx.errors import ExtensionError
 from sphinx.transforms import SphinxTransform
 
 from tools.checkout import Book
-from tools.site import head, slim
+from tools.site import head, katex, slim
 from tools.site.notebooks import stand_alone
 from tools.site.typeset import Typesetter
 from unrolled.course.ledger import read_ledger, write_ledger
 
-KATEX = Path(djangocms_katex.__file__).parent / "static/djangocms_katex/vendor/katex"
 BOXES = {
     "Note": nodes.note,
     "Tip": nodes.tip,
@@ -38,8 +37,16 @@ FORMULA = re.compile(r"\$([^\s$](?:[^$\n]*[^\s$])?)\$")
 
 
 def use_bundled_katex(app, config):
-    """Have the formulas typeset by the KaTeX whose style sheet we serve."""
-    app.typesetter = Typesetter(KATEX / "katex.min.js")
+    """Have the formulas typeset by the KaTeX whose style sheet we serve.
+
+    Raises:
+        ExtensionError: KaTeX is not here yet and cannot be fetched.
+    """
+    try:
+        app.katex = katex.files()
+    except RuntimeError as error:
+        raise ExtensionError(str(error)) from error
+    app.typesetter = Typesetter(app.katex / "katex.min.js")
     sphinxcontrib.katex.render_latex = app.typesetter.render
 
 
@@ -100,9 +107,9 @@ def serve_katex(app, exception):
         return
     target = Path(app.outdir, "_static", "katex")
     (target / "fonts").mkdir(parents=True, exist_ok=True)
-    for font in KATEX.glob("fonts/*.woff2"):
+    for font in app.katex.glob("fonts/*.woff2"):
         shutil.copy(font, target / "fonts")
-    css = (KATEX / "katex.min.css").read_text(encoding="utf-8")
+    css = (app.katex / "katex.min.css").read_text(encoding="utf-8")
     # Every browser of the last ten years takes woff2: leave out the two older formats.
     css = re.sub(r',url\(fonts/[\w-]+\.(woff|ttf)\) format\("\w+"\)', "", css)
     (target / "katex.min.css").write_text(css, encoding="utf-8")

@@ -7,14 +7,16 @@ from pathlib import Path
 import pikepdf
 from playwright.sync_api import sync_playwright
 
+from tools import console
+from tools.checkout import Book
 from tools.chromium import find_chromium, launch
-from tools.site.build import JUPYTER_BOOK, run_quietly
+from tools.site.build import run_jupyter_book
 
 ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "_build" / "source"
+BOOK = Book(ROOT, ROOT / "_build")
 WORK = ROOT / "_build" / "pdf"
 PRINTED = WORK / "printed.pdf"
-TARGET = ROOT / "_build" / "html" / "_downloads" / "gates-and-gradients.pdf"
+TARGET = BOOK.html / "_downloads" / "gates-and-gradients.pdf"
 FOOT = """<div style="font: 8px sans-serif; width: 100%; text-align: center">
 <span class="pageNumber"></span></div>"""
 
@@ -59,12 +61,10 @@ def main():
     """Build one page of all and print it; returns the exit status."""
     if find_chromium() is None:
         sys.exit("`make pdf` needs Chromium (Debian: apt-get install chromium).")
-    if not (SOURCE / "_toc.yml").exists():
-        sys.exit(f"{SOURCE} is not there: run `make book` first.")
+    if not (BOOK.source / "_toc.yml").exists():
+        sys.exit(f"{BOOK.source} is not there: run `make book` first.")
     shutil.rmtree(WORK, ignore_errors=True)
-    command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(SOURCE)]
-    command += ["--path-output", str(WORK), "--builder", "singlehtml"]
-    status, output = run_quietly(command)
+    status, output = run_jupyter_book(BOOK, WORK, "--builder", "singlehtml")
     built = WORK / "_build" / "singlehtml"
     if status != 0 or not (built / "book" / "index.html").exists():
         print(output)
@@ -91,7 +91,7 @@ def main():
         )
         chromium.close()
     part = TARGET.with_suffix(".part")
-    with pikepdf.open(PRINTED) as printed:  # Chromium packs only half of what it writes
+    with pikepdf.open(PRINTED) as printed:  # Chromium compresses half of what it writes
         with printed.open_outline() as outline:
             mend_titles(outline.root)
         streams = pikepdf.ObjectStreamMode.generate
@@ -102,7 +102,7 @@ def main():
 
 
 def mend_titles(items):
-    """Chromium names a heading twice that it carried over to the next page."""
+    """Say once what Chromium says twice: a heading that moved to the next page."""
     for item in items:
         half = len(item.title) // 2
         if item.title[:half] == item.title[half:]:
@@ -111,4 +111,4 @@ def mend_titles(items):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console.run(main, "Interrupted; run the same command again.")
