@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-import katex  # in the project: from tools.site import katex
+from tools.site import katex
 
 NAMES = ["katex.min.js", "katex.min.css", "LICENSE", "fonts/KaTeX_Main-Regular.woff2"]
 
