@@ -1,28 +1,36 @@
 """What check cells ask of an answer, in exercises and in assignments.
 
-Each `expect_` function returns nothing where the answer is right, and raises an
-`AssertionError` that says which value is wrong, with shapes and numbers, where it is
-not. In an exercise `expect_answer` opens the check and `say_right` closes it. What a
-solution cell fills in goes through `solution`, so that the check tells it from the
-student's own answer, in whatever order the cells run.
+If an answer is right, an `expect_` function returns nothing; otherwise it raises an
+`AssertionError` that says which value is wrong, with shapes and numbers. In an
+exercise `expect_answer` opens the check and `say_right` closes it. Whatever a solution
+cell fills in goes through `solution`, so that the check can tell it from the student's
+own answer, in whatever order the cells run.
 """
 
 import numbers
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-# What `solution` returned, by id. It stays here, so no later object gets the same id.
-_solutions = {}
-_answers = {}  # those that the present check asked for, by name
+from unrolled.types import Array
+
+# What `solution` returned, by id. It is kept, so that no later object gets the same id.
+_solutions: dict[int, Any] = {}
+_answers: dict[str, Any] = {}  # those that the current check asked for, by name
 
 
-def solution(answer):
-    """Mark what a solution cell fills in. Functions and classes take it as a decorator.
+def solution(answer: Any) -> Any:
+    """Mark what a solution cell fills in; a decorator for functions and classes.
+
+    Args:
+        answer: what the cell fills in.
 
     Returns:
-        `answer` itself. Of a number, truth value or word a copy, as a NumPy scalar (a
-        truth value as an array without axes): Python may hold one object for all 16s,
-        and a student's own 16 is not ours.
+        `answer` itself; for a number, truth value or word a copy as a NumPy scalar (a
+        truth value as an array without axes), because Python may keep one object for
+        every 16, and a student's own 16 is not ours.
     """
     if isinstance(answer, (bool, np.bool)):
         answer = np.array(answer)
@@ -32,14 +40,14 @@ def solution(answer):
     return answer
 
 
-def expect_answer(**answers):
+def expect_answer(**answers: Any) -> None:
     """Open a check: refuse answers that are still `...`, or None.
 
     Args:
-        answers: each by its name: `expect_answer(answer_1=answer_1)`.
+        **answers: the answers by name: `expect_answer(answer_1=answer_1)`.
 
     Raises:
-        AssertionError: names the first that is empty.
+        AssertionError: names the first one that is empty.
     """
     for name, answer in answers.items():
         # None is what a function without `return` gives.
@@ -48,7 +56,7 @@ def expect_answer(**answers):
     _answers.update(answers)
 
 
-def say_right(why=""):
+def say_right(why: str = "") -> None:
     """Close a check: say that the answer is right, or that the solution was filled in.
 
     Args:
@@ -64,33 +72,43 @@ def say_right(why=""):
     print(f"{verdict}: {why}" if why else f"{verdict}.")
 
 
-def expect_close(name, got, expected, tolerance=1e-6):
+def expect_close(
+    name: str, got: Any, expected: npt.ArrayLike, tolerance: float = 1e-6
+) -> None:
     """Refuse numbers of another shape, not finite, or too far from what is expected.
 
     Args:
         name: what the value is called, for the message.
         got: the answer: a number or an array.
         expected: what it should be; any shape.
-        tolerance: how far each entry may be off, as a part of the largest expected
-            size, or of 1 where that is smaller.
+        tolerance: how far each entry may be off, as a share of the largest expected
+            size, or of 1 if that is smaller.
 
     Raises:
         AssertionError: says what is wrong with `got`: its type, its shape, or the entry
             that is furthest off.
+
+    Example:
+        >>> from unrolled.course import expect_close
+        >>> expect_close("loss", [0.5, 0.25], [0.5, 0.75])
+        Traceback (most recent call last):
+        AssertionError: loss[1] is 0.25; expected 0.75 (50% of its entries differ)
     """
     complaint = compare(name, got, expected, tolerance)
     assert complaint is None, complaint
 
 
-def compare(name, got, expected, tolerance=1e-6):
-    """What is wrong with `got`, in words; None where nothing is. See `expect_close`."""
+def compare(
+    name: str, got: Any, expected: npt.ArrayLike, tolerance: float = 1e-6
+) -> str | None:
+    """Say in words what is wrong with `got`; None if nothing is. See `expect_close`."""
     expected = np.asarray(expected)
     if got is None or got is ...:
         return f"{name} is {got}; expected {_kind(expected)}"
     try:
         got = np.asarray(got)
     except (TypeError, ValueError) as error:
-        return f"{name} is no array ({error}); expected {_kind(expected)}"
+        return f"{name} is not an array ({error}); expected {_kind(expected)}"
     if expected.dtype.kind in "US":
         if got.shape == expected.shape and np.array_equal(got, expected):
             return None
@@ -103,26 +121,33 @@ def compare(name, got, expected, tolerance=1e-6):
         return f"{name} holds NaN or infinity; expected finite numbers"
     if not got.size:
         return None
-    error = np.abs(got.astype(float) - expected.astype(float))
+    off = np.abs(got.astype(float) - expected.astype(float))
     most = tolerance * max(1, np.abs(expected.astype(float)).max())
-    if error.max() <= most:
+    if off.max() <= most:
         return None
-    place = np.unravel_index(error.argmax(), error.shape)
+    place = np.unravel_index(off.argmax(), off.shape)
     where = f"[{', '.join(map(str, place))}]" if place else ""
-    share = f" ({np.mean(error > most):.0%} of its entries differ)" if place else ""
+    share = f" ({np.mean(off > most):.0%} of its entries differ)" if place else ""
     if expected.dtype.kind == "b":
         return f"{name}{where} is {got[place]}; expected {expected[place]}{share}"
     return f"{name}{where} is {got[place]:.6g}; expected {expected[place]:.6g}{share}"
 
 
-def expect_gradient(name, gradient, loss, at, tolerance=1e-6, step=1e-5):
+def expect_gradient(
+    name: str,
+    gradient: Any,
+    loss: Callable[[Array], Any],
+    at: npt.ArrayLike,
+    tolerance: float = 1e-6,
+    step: float = 1e-5,
+) -> None:
     """Refuse a gradient that central differences do not confirm.
 
     Args:
         name: what the gradient is called, for the message.
-        gradient: of `loss` with respect to `at`; of the same shape.
-        loss: function of an array like `at`, to a number.
-        at: where the gradient was taken; is left as it is.
+        gradient: the gradient of `loss` with respect to `at`, in its shape.
+        loss: function that turns an array like `at` into a number.
+        at: where the gradient was taken; it stays as it is.
         tolerance: as in `expect_close`.
         step: how far each entry is moved, up and down.
 
@@ -147,6 +172,6 @@ def _kind(expected):
 
 
 def _short(array):
-    """An array in one short line."""
+    """Write an array in one short line."""
     text = repr(array.item() if array.ndim == 0 else array.tolist())
     return text if len(text) <= 60 else f"{text[:57]}..."

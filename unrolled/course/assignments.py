@@ -1,15 +1,17 @@
 """Course assignments: students check themselves, graders compare values.
 
-`Grader` runs the public tests that lie beside a hand-out: the interface of
-otter-grader's `Notebook`, without its installation. `Assignment`, `Question` and `Case`
-say what marks are computed from: arguments drawn anew each time, and a reference that
-only the grader has.
+`Grader` runs the public tests that come with a hand-out: it has the interface of
+otter-grader's `Notebook`, which need not be installed. `Assignment`, `Question` and
+`Case` say what marks are computed from: arguments that are drawn anew each time, and a
+reference that only the grader has.
 """
 
 import dataclasses
 import inspect
-import typing
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,11 +19,11 @@ from unrolled.checks import check_choice
 from unrolled.course.answers import compare
 
 
-class Given(typing.NamedTuple):
-    """Stands, among the arguments of a case, for a function that the assignment gives.
+class Given(NamedTuple):
+    """A placeholder, among a case's arguments, for a function that the hand-out gives.
 
     Attributes:
-        name: of a function that `Assignment.given` defines.
+        name: name of a function that `Assignment.given` defines.
     """
 
     name: str
@@ -39,54 +41,60 @@ class Case:
     """
 
     name: str
-    arguments: dict
+    arguments: dict[str, Any]
     points: float = 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """One function to write, and what its answers are compared with.
+    """One function to write, and what its results are compared with.
 
     Attributes:
         name: as in the master notebook: "q1".
         title: a few words.
         function: the name that the student's notebook must define.
         returns: names of what it returns, one or several, for messages.
-        cases: function of a `numpy.random.Generator` to a list of `Case`; the points of
-            its cases are the question's.
-        reference: the right function; the same arguments.
+        cases: function of a `numpy.random.Generator` that returns a list of `Case`; the
+            points of all cases are the question's.
+        reference: the right function, with the same parameters.
         tolerance: as in `unrolled.course.answers.expect_close`.
-        judge: where more than one answer is right: function of a case's arguments and
-            of what came, to a complaint, or None where it is right. In place of
-            `reference`.
-        seconds: time limit of all cases together.
+        judge: used in place of `reference` if more than one answer is right: function
+            of a case's arguments and of the result that returns what is wrong in words,
+            or None if it is right.
+        seconds: time limit for all cases together.
     """
 
     name: str
     title: str
     function: str
-    returns: tuple
-    cases: typing.Callable
-    reference: typing.Callable | None = None
+    returns: tuple[str, ...]
+    cases: Callable[[np.random.Generator], list[Case]]
+    reference: Callable[..., Any] | None = None
     tolerance: float = 1e-6
-    judge: typing.Callable | None = None
+    judge: Callable[[dict[str, Any], Any], str | None] | None = None
     seconds: float = 2
 
     @property
-    def points(self):
-        """What all cases together earn."""
+    def points(self) -> float:
+        """The points of all cases together."""
         return sum(case.points for case in self.cases(np.random.default_rng(0)))
 
-    def complain(self, arguments, got, given=None):
-        """What is wrong with `got` as the answer to a case, in words, or None.
+    def complain(
+        self,
+        arguments: dict[str, Any],
+        got: Any,
+        given: dict[str, Any] | None = None,
+    ) -> str | None:
+        """Say in words what is wrong with the result of a case; None if it is right.
 
         Args:
-            arguments: of the case, as they were before the call.
+            arguments: the case's arguments, as they were before the call.
             got: what the function returned.
-            given: dict of the functions for which `Given` stands.
+            given: the functions for which `Given` stands, by name.
         """
         if self.judge is not None:
             return self.judge(arguments, got)
+        assert self.reference is not None, f"{self.name} has no reference and no judge"
         expected = self.reference(**fill_in(arguments, given or {}))
         if len(self.returns) == 1:
             expected, got = (expected,), (got,)
@@ -106,35 +114,37 @@ class Assignment:
     Attributes:
         name: of its master notebook: "a1".
         title: a few words.
-        questions: tuple of `Question`.
-        given: Python source of what the hand-out itself defines for `Given`.
+        questions: the questions, in order.
+        given: Python source of the functions that the hand-out itself gives.
         seconds: time limit for the notebook's own cells.
         memory: limit in bytes for all its processes together.
     """
 
     name: str
     title: str
-    questions: tuple
+    questions: tuple[Question, ...]
     given: str = ""
     seconds: float = 4
     memory: int = 1 << 30
 
-    def functions(self):
-        """What `given` defines, by name."""
-        namespace = {}
+    def functions(self) -> dict[str, Any]:
+        """Return what `given` defines, by name."""
+        namespace: dict[str, Any] = {}
         exec(self.given, namespace)
         return namespace
 
-    def check(self, name, function, seed=None):
+    def check(
+        self, name: str, function: Callable[..., Any], seed: int | None = None
+    ) -> None:
         """Call a function with every case of one question, in this process.
 
         Args:
-            name: of the question.
+            name: name of the question.
             function: what the student wrote.
-            seed: of the cases; by default one that nobody knows.
+            seed: seed of the cases; by default one that nobody knows.
 
         Raises:
-            AssertionError: the first complaint, with the name of its case.
+            AssertionError: what is wrong with the first case that fails.
         """
         check_choice("name", name, [question.name for question in self.questions])
         question = next(q for q in self.questions if q.name == name)
@@ -145,8 +155,8 @@ class Assignment:
             assert complaint is None, f"{case.name}: {complaint}"
 
 
-def fill_in(value, given):
-    """`value` with the functions in the place of each `Given`, in tuples and dicts."""
+def fill_in(value: Any, given: dict[str, Any]) -> Any:
+    """Replace each `Given` by its function, in tuples and dicts as well."""
     if isinstance(value, Given):
         return given[value.name]
     if isinstance(value, (tuple, list)):
@@ -156,8 +166,8 @@ def fill_in(value, given):
     return value
 
 
-def copy_arrays(value):
-    """`value` with arrays of its own, in tuples and dicts."""
+def copy_arrays(value: Any) -> Any:
+    """Copy all arrays in `value`, in tuples and dicts as well."""
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, (tuple, list)) and not isinstance(value, Given):
@@ -167,7 +177,9 @@ def copy_arrays(value):
     return value
 
 
-def test_case(points=None, hidden=False, **messages):
+def test_case(
+    points: Any = None, hidden: bool = False, **messages: Any
+) -> Callable[[Any], Any]:
     """Mark a public test, as otter-grader's decorator of that name does."""
 
     def mark(function):
@@ -177,44 +189,44 @@ def test_case(points=None, hidden=False, **messages):
     return mark
 
 
-test_case.__test__ = False  # pytest would take it for a test
+vars(test_case)["__test__"] = False  # pytest would take it for a test
 
 
 class Grader:
-    """Runs the public tests beside a hand-out on what the notebook defines.
+    """Runs the public tests of a hand-out on what the notebook defines.
 
     Args:
-        folder: where `q1.py` and the like lie.
+        folder: where the tests are: `q1.py` and so on.
     """
 
-    def __init__(self, folder="tests"):
+    def __init__(self, folder: str | Path = "tests") -> None:
         self.folder = Path(folder)
         self.names = sorted(path.stem for path in self.folder.glob("q*.py"))
 
-    def check(self, question):
+    def check(self, question: str) -> bool:
         """Run the public tests of one question and print what each found.
 
         Args:
-            question: its name: "q1".
+            question: name of the question: "q1".
 
         Returns:
-            True where all passed.
+            whether all passed.
 
         Raises:
             ValueError: there is no such question.
         """
         check_choice("question", question, self.names)
-        defined = inspect.currentframe().f_back.f_globals
+        defined = sys._getframe(1).f_globals  # of the notebook
         return self._run(question, defined)
 
-    def check_all(self):
-        """Run the public tests of every question; returns whether all passed."""
-        defined = inspect.currentframe().f_back.f_globals
+    def check_all(self) -> bool:
+        """Run the public tests of every question and return whether all passed."""
+        defined = sys._getframe(1).f_globals  # of the notebook
         return all([self._run(question, defined) for question in self.names])
 
     def _run(self, question, defined):
         text = (self.folder / f"{question}.py").read_text(encoding="utf-8")
-        namespace = {}
+        namespace: dict[str, Any] = {}
         exec(compile(text, f"{question}.py", "exec"), namespace)
         tests = [f for f in namespace.values() if hasattr(f, "is_test_case")]
         passed = [self._run_one(test, defined) for test in tests]

@@ -1,8 +1,17 @@
 """One look for every figure of the book: a colour and a line style for each model."""
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-# Told apart by people who see no red or no green, and by lightness in a grey print.
+import numpy as np
+import numpy.typing as npt
+
+from unrolled.types import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Colour-blind readers can tell them apart, and so can readers of a grey print.
 COLORS = {
     "RNN": "#D55E00",
     "LSTM": "#004C8C",
@@ -12,7 +21,7 @@ COLORS = {
 }
 LINES = {"RNN": "-", "LSTM": "-", "GRU": "-.", "linear": "-", "baseline": "--"}
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.figsize": (5.4, 3.2),  # small, so that labels stay readable on a phone
     "figure.facecolor": "white",
     "figure.constrained_layout.use": True,
@@ -26,20 +35,20 @@ _STYLE = {
     "grid.linewidth": 0.6,
     "font.size": 10.5,
     "legend.edgecolor": "none",
-    "legend.framealpha": 1,  # words stay readable where a line passes behind them
+    "legend.framealpha": 1,  # so that words stay readable in front of a line
     "image.cmap": "gray_r",
     "image.interpolation": "nearest",
     "svg.hashsalt": "gates-and-gradients",  # the same figure gives the same file
 }
 
 
-def use_style():
+def use_style() -> None:
     """Set the book's style for all figures that follow.
 
     In notebooks each figure is kept twice: as SVG, which the site shows, and as PNG,
-    which JupyterLab shows where it does not trust a notebook's SVG.
+    which JupyterLab shows if it does not trust a notebook's SVG.
     """
-    import matplotlib as mpl  # here: it takes half a second that not every reader needs
+    import matplotlib as mpl  # here, because it takes half a second
 
     mpl.rcParams.update(_STYLE)
     try:
@@ -51,11 +60,17 @@ def use_style():
         set_matplotlib_formats("svg", "png")
 
 
-def draw_runs(ax, x, runs, model, label=None):
-    """Draw one curve a seed, thin, and their mean, thick, in the colour of `model`.
+def draw_runs(
+    ax: "Axes",
+    x: Sequence[float] | Array,
+    runs: npt.ArrayLike,
+    model: str,
+    label: str | None = None,
+) -> None:
+    """Draw one thin curve per seed and their mean as a thick one, in a model's colour.
 
     Args:
-        ax: Matplotlib axes.
+        ax: axes to draw into.
         x: positions, `(points,)`.
         runs: values, `(seeds, points)`.
         model: a key of `COLORS`.
@@ -69,13 +84,19 @@ def draw_runs(ax, x, runs, model, label=None):
         raise ValueError(f"model is {model!r}; expected one of {sorted(COLORS)}")
     if runs.ndim != 2 or runs.shape[1] != len(x):
         raise ValueError(f"runs has shape {runs.shape}; expected (seeds, {len(x)})")
-    style = {"color": COLORS[model], "linestyle": LINES[model]}
+    style: dict[str, Any] = {"color": COLORS[model], "linestyle": LINES[model]}
     ax.plot(x, runs.T, linewidth=0.8, alpha=0.45, **style)
     ax.plot(x, runs.mean(axis=0), linewidth=2.4, label=label or model, **style)
 
 
-def draw_baseline(ax, value, label):
-    """Draw a horizontal dashed line at `value`: what is had without a network."""
+def draw_baseline(ax: "Axes", value: float, label: str) -> None:
+    """Draw a horizontal dashed line at `value`: the score without a network.
+
+    Args:
+        ax: axes to draw into.
+        value: where to draw the line.
+        label: legend entry.
+    """
     ax.axhline(
         value, color=COLORS["baseline"], linestyle="--", linewidth=1.4, label=label
     )

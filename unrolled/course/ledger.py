@@ -1,8 +1,8 @@
 """The claims ledger: pages record what they measured, page 6.4 collects it.
 
-A claim's words stand in `claims.toml`, once. A page that tests it calls
+The words of a claim are in `claims.toml`, once. A page that tests it calls
 `record_claim`, which prints the verdict and leaves the record in the cell's output;
-`read_ledger` gathers the records from executed notebooks.
+`read_ledger` collects the records from executed notebooks.
 """
 
 import csv
@@ -10,15 +10,23 @@ import functools
 import json
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from unrolled.course.measure import base_seed, mean_interval
 from unrolled.course.results import in_notebook
 
 MIME = "application/vnd.unrolled.claim+json"
 VERDICTS = ("supported", "conditional", "not shown", "refuted", "not testable here")
+
+# What a claim was found to be under a condition, and for several conditions by name.
+Held = bool | np.bool_ | None
+Holds = Held | dict[str, Any]
+
 COLUMNS = (
     *("name", "claim", "source", "verdict", "holds", "effect", "half_width", "of"),
     *("seeds", "data", "base_seed", "page", "figure", "untested"),
@@ -26,27 +34,37 @@ COLUMNS = (
 
 
 @functools.cache
-def load_claims():
-    """Every claim by its name: a dict of `claim` and `source`, and where it is tested.
+def load_claims() -> dict[str, dict[str, str]]:
+    """Load the claims.
 
-    That is `page` and `figure`, the heading to look below; or `untested`: why not.
+    Returns:
+        for each claim, by name, a dict of `claim`, `source` and where it is tested:
+        `page` and `figure`, the heading to look below; or `untested`: why it is not.
     """
     text = Path(__file__).with_name("claims.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 
-def verdict(holds):
-    """Verdict on a claim from the conditions under which it was measured.
+def verdict(holds: Holds) -> str:
+    """Judge a claim by the conditions under which it was measured.
 
     Args:
         holds: dict from a condition, in words, to whether the claim holds under it:
-            True, False, or None where the measurement does not tell, see
-            `unrolled.course.shown_above`. Or a single one of these.
+            True, False, or None if the measurement does not tell, see `shown_above`.
+            Or a single one of these.
 
     Returns:
-        "supported" where it holds under all conditions, "conditional" under some;
-        under none, "refuted" where it fails under one or more, and "not shown" where
-        no condition tells.
+        "supported" if it holds under all conditions, "conditional" if under some. If
+        under none, "refuted" if it fails under at least one, and "not shown" if no
+        measurement tells.
+
+    Raises:
+        ValueError: `holds` is something else, or empty.
+
+    Example:
+        >>> from unrolled.course.ledger import verdict
+        >>> verdict({"T = 20": True, "T = 100": False})
+        'conditional'
     """
     results = list(holds.values()) if isinstance(holds, dict) else [holds]
     if not results or not all(isinstance(r, bool | np.bool_ | None) for r in results):
@@ -60,18 +78,26 @@ def verdict(holds):
     return "not shown" if set(results) == {None} else "refuted"
 
 
-def record_claim(name, holds, *, effect, of, data, seeds=None):
+def record_claim(
+    name: str,
+    holds: Holds,
+    *,
+    effect: npt.ArrayLike,
+    of: str,
+    data: str,
+    seeds: int | None = None,
+) -> None:
     """Print the verdict on a claim and leave it, for the ledger, in the cell's output.
 
     Args:
         name: the claim's name in `claims.toml`.
-        holds: whether the claim is true of what was measured, None where that does not
-            tell, or a dict from each condition to that; see `verdict`.
-        effect: one number a seed, `(seeds,)`, of which mean and 95 % interval are kept;
-            or a single number that is exact.
+        holds: whether the claim is true of what was measured, None if that does not
+            tell, or a dict from each condition to one of these; see `verdict`.
+        effect: one number per seed, `(seeds,)`, of which mean and 95 % interval are
+            kept; or a single number that is exact.
         of: what the effect is, with its unit: "test accuracy, LSTM - RNN, 196 steps".
         data: what it was measured on.
-        seeds: how many networks stand behind it; default: as many as `effect` has.
+        seeds: how many networks the effect is based on; by default its length.
 
     Raises:
         ValueError: a name that `claims.toml` lacks, an effect that is not finite, or
@@ -83,17 +109,16 @@ def record_claim(name, holds, *, effect, of, data, seeds=None):
         )
     effect = np.asarray(effect, dtype=float)
     if effect.ndim > 1 or not np.isfinite(effect).all():
-        raise ValueError(f"effect is {effect}; expected finite numbers, one a seed")
-    mean, half = mean_interval(effect) if effect.ndim else (effect, 0)
+        raise ValueError(f"effect is {effect}; expected finite numbers, one per seed")
+    mean, half = mean_interval(effect) if effect.ndim else (float(effect), 0.0)
+    by_condition = holds if isinstance(holds, dict) else {}
     record = {
         "name": name,
         "verdict": verdict(holds),
         "holds": {
             condition: None if held is None else bool(held)
-            for condition, held in holds.items()
-        }
-        if isinstance(holds, dict)
-        else {},
+            for condition, held in by_condition.items()
+        },
         "effect": float(mean),
         "half_width": float(half),
         "of": of,
@@ -104,15 +129,15 @@ def record_claim(name, holds, *, effect, of, data, seeds=None):
     show(describe(record), record)
 
 
-def describe(record):
-    """A record in words."""
+def describe(record: dict[str, Any]) -> str:
+    """Put a record into words."""
     text = f"“{load_claims()[record['name']]['claim']}” {record['verdict'].upper()}.\n"
     text += "".join(f"  {line}\n" for line in conditions(record))
     return f"{text}  {record['of']}: {size(record)} ({record['data']})"
 
 
-def conditions(record):
-    """A line for each condition: whether the claim holds under it."""
+def conditions(record: dict[str, Any]) -> list[str]:
+    """Say for each condition, in one line, whether the claim holds under it."""
     words = {True: "holds", False: "does not hold", None: "not shown"}
     return [
         f"{words[held]}: {condition}"
@@ -120,8 +145,8 @@ def conditions(record):
     ]
 
 
-def size(record):
-    """Effect and half-width, in as many digits as the interval earns."""
+def size(record: dict[str, Any]) -> str:
+    """Write effect and half-width with as many digits as the interval justifies."""
     effect, half = record["effect"], record["half_width"]
     if half == 0:
         return f"{effect:.4g}"
@@ -129,8 +154,8 @@ def size(record):
     return f"{effect:.{digits}f} ± {half:.{digits}f}"
 
 
-def show(text, record):
-    """Display `text`; in a notebook the record goes with it, for machines."""
+def show(text: str, record: dict[str, Any]) -> None:
+    """Display `text`; in a notebook together with the record, for machines."""
     if in_notebook():
         from IPython.display import display
 
@@ -139,17 +164,17 @@ def show(text, record):
         print(text)
 
 
-def read_ledger(folder=None):
-    """Every claim with what the executed pages below `folder` recorded on it.
+def read_ledger(folder: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
+    """Collect the claims and what the executed pages below `folder` recorded on them.
 
     Args:
-        folder: where executed notebooks lie. Default: `UNROLLED_LEDGER`, else the
+        folder: where executed notebooks are. Default: `UNROLLED_LEDGER`, else the
             folder in which `make book` keeps them, see `default_folder`.
 
     Returns:
         list of dicts in the order of `claims.toml`: `name`, what `load_claims` gives,
-        and what `record_claim` kept. `verdict` is None where the page has not run, and
-        "not testable here" where no page can say (`untested`: why).
+        and what `record_claim` kept. `verdict` is None if the page has not run, and
+        "not testable here" if no page can say (`untested`: why).
     """
     folder = Path(folder or os.environ.get("UNROLLED_LEDGER") or default_folder())
     records = {}
@@ -162,12 +187,14 @@ def read_ledger(folder=None):
     ]
 
 
-def write_ledger(rows, folder):
-    """Write the ledger as `claims-ledger.json` and `.csv` into `folder`.
+def write_ledger(
+    rows: Sequence[dict[str, Any]], folder: str | os.PathLike[str]
+) -> tuple[Path, Path]:
+    """Write the ledger as `claims-ledger.json` and `claims-ledger.csv`.
 
     Args:
         rows: what `read_ledger` returns.
-        folder: where to; it must exist.
+        folder: where to write; it must exist.
 
     Returns:
         the two paths.
@@ -184,23 +211,23 @@ def write_ledger(rows, folder):
     return as_json, as_csv
 
 
-def no_record(claim):
-    """What stands in the ledger for a claim that no executed page recorded."""
+def no_record(claim: dict[str, str]) -> dict[str, str | None]:
+    """Return the ledger's entry for a claim that no executed page recorded."""
     return {"verdict": "not testable here" if "untested" in claim else None}
 
 
-def read_records(path):
-    """The records in the outputs of one notebook, in order."""
+def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Read the records in the outputs of one notebook, in order."""
     cells = json.loads(Path(path).read_text(encoding="utf-8")).get("cells", [])
     outputs = (out for cell in cells for out in cell.get("outputs", []))
     return [out["data"][MIME] for out in outputs if MIME in out.get("data", {})]
 
 
-def default_folder():
-    """Where `make book` keeps executed pages.
+def default_folder() -> Path:
+    """Return the folder in which `make book` keeps executed pages; it may not exist.
 
-    In the checkout that the current folder lies in, or else in the one that the package
-    is imported from; a folder that may not exist.
+    It is in the checkout around the current folder, or else in the one that the package
+    is imported from.
     """
     here = Path.cwd()
     folders = [here, *here.parents, Path(__file__).parents[2]]

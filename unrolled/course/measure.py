@@ -3,10 +3,11 @@
 import os
 
 import numpy as np
+import numpy.typing as npt
 
 
-def base_seed():
-    """The seed that a page counts from: `UNROLLED_SEED`, or 0 where it is not set.
+def base_seed() -> int:
+    """Return the seed that a page counts from: `UNROLLED_SEED`, or 0 if it is not set.
 
     Raises:
         ValueError: the variable is neither empty nor an integer >= 0.
@@ -17,22 +18,29 @@ def base_seed():
     return int(text)
 
 
-def mean_interval(values, level=0.95):
-    """Mean of a few runs and the half-width of its confidence interval (Student's t).
+def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, float]:
+    """Compute the mean of a few runs and its confidence interval (Student's t).
 
     Args:
-        values: one number a seed, `(seeds,)`, at least two of them.
+        values: one number per seed, `(seeds,)`, at least two of them.
         level: confidence, between 0 and 1.
 
     Returns:
-        `(mean, half_width)`: the interval is mean - half_width to mean + half_width.
+        `(mean, half_width)`: the interval is mean − half_width to mean + half_width.
 
     Raises:
         ValueError: fewer than two values, values not finite, or `level` out of range.
 
-    Source: Student, "The probable error of a mean", Biometrika 6 (1908).
+    Example:
+        >>> from unrolled.course import mean_interval
+        >>> mean, half_width = mean_interval([0.91, 0.93, 0.92, 0.94])
+        >>> print(f"{mean:.3f} ± {half_width:.3f}")
+        0.925 ± 0.021
+
+    References:
+        Student, "The probable error of a mean", Biometrika 6 (1908).
     """
-    from scipy.special import stdtrit  # here: SciPy takes a while to import
+    from scipy.special import stdtrit  # here, because SciPy takes a while to import
 
     values = np.asarray(values, dtype=float)
     if values.ndim != 1 or len(values) < 2:
@@ -47,12 +55,12 @@ def mean_interval(values, level=0.95):
     return values.mean(), stdtrit(len(values) - 1, (1 + level) / 2) * error
 
 
-def lies_above(values, bound=0):
-    """Whether the 95 % interval of the mean, see `mean_interval`, lies above `bound`.
+def lies_above(values: npt.ArrayLike, bound: float = 0) -> bool:
+    """Tell whether the 95 % interval of the mean lies above `bound`.
 
     Args:
-        values: one number a seed, `(seeds,)`, at least two of them.
-        bound: what the whole interval must exceed.
+        values: one number per seed, `(seeds,)`, at least two of them.
+        bound: what the whole interval must exceed; see `mean_interval`.
 
     Raises:
         ValueError: as `mean_interval`.
@@ -61,16 +69,16 @@ def lies_above(values, bound=0):
     return bool(mean - half_width > bound)
 
 
-def shown_above(values, bound=0):
-    """Where the 95 % interval of the mean lies: above `bound`, below it, or across.
+def shown_above(values: npt.ArrayLike, bound: float = 0) -> bool | None:
+    """Tell whether the 95 % interval of the mean lies above `bound`, below or across.
 
     Args:
-        values: one number a seed or turn, `(seeds,)`, at least two of them.
+        values: one number per seed or turn, `(seeds,)`, at least two of them.
         bound: a number.
 
     Returns:
-        True where the whole interval lies above, False where it lies below, None where
-        it reaches across: neither is shown.
+        True if the whole interval lies above, False if it lies below, and None if it
+        reaches across, so that neither is shown.
 
     Raises:
         ValueError: as `mean_interval`.

@@ -6,12 +6,22 @@ five standard deviations or more from the mean over many base seeds. A sentence 
 `say` shows is written from this run's numbers, so it is true whatever they are.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 
 DISTANCE = 5  # standard deviations between a guard's bound and the mean over base seeds
 
 
-def guard(what, value, *, above=None, below=None, spread):
+def guard(
+    what: str,
+    value: npt.ArrayLike,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    spread: Sequence[float],
+) -> None:
     """Stop the page if a number is on the side of a bound where chance rarely puts it.
 
     At five standard deviations a fresh base seed fails with a chance of about 1 in
@@ -21,7 +31,7 @@ def guard(what, value, *, above=None, below=None, spread):
 
     Args:
         what: what is guarded, in words, for the message.
-        value: this run's number. For one that varies by a factor, its logarithm.
+        value: this run's number; if it varies by factors, its logarithm.
         above: the bound that `value` must exceed, or None.
         below: the bound that it must stay below, or None; at least one is needed.
         spread: mean and standard deviation of `value` over base seeds, as `make seeds`
@@ -65,12 +75,12 @@ def guard(what, value, *, above=None, below=None, spread):
             )
 
 
-def say(*paragraphs):
-    """Show Markdown that was written from this run's numbers; text without IPython.
+def say(*paragraphs: str | Sequence[str]) -> None:
+    """Show Markdown that was written from this run's numbers; print without IPython.
 
     Args:
-        paragraphs: Markdown, such as f-strings; an empty line comes between them. A
-            list is one paragraph of several items, one per line.
+        *paragraphs: Markdown, such as f-strings. A list is one paragraph of several
+            items, one per line.
     """
     text = "\n\n".join(
         p if isinstance(p, str) else "\n".join(f"* {item}" for item in p)
@@ -84,8 +94,8 @@ def say(*paragraphs):
         print(text)
 
 
-def in_notebook():
-    """Whether IPython runs this code; a script may do without it."""
+def in_notebook() -> bool:
+    """Tell whether IPython runs this code; a script may do without it."""
     try:
         from IPython import get_ipython
     except ImportError:
@@ -93,12 +103,17 @@ def in_notebook():
     return get_ipython() is not None
 
 
-def how_many(flags, of=None):
-    """`"3 of 5"`, `"none of 5"` or `"all 5"`: how many of `flags` are true, in words.
+def how_many(flags: npt.ArrayLike, of: int | None = None) -> str:
+    """Say in words how many flags are true: "3 of 5", "none of 5" or "all 5".
 
     Args:
         flags: one truth value for each run, any shape; or the number of true ones.
-        of: how many runs there were, where `flags` is a number.
+        of: how many runs there were, if `flags` is a number.
+
+    Example:
+        >>> from unrolled.course import how_many
+        >>> how_many([True, False, True]), how_many(0, of=5)
+        ('2 of 3', 'none of 5')
     """
     flags = np.asarray(flags)
     total = flags.size if of is None else of

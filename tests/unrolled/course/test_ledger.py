@@ -52,7 +52,7 @@ def test_verdict_refuses_what_is_not_true_or_false(holds):
         ("no-such-claim", 1.0, "claims.toml"),
         ("gpu-is-needed", 1.0, "with a page"),  # untested: nothing may be recorded
         ("four-times-time", [1.0, np.nan], "finite"),
-        ("four-times-time", [[1.0], [2.0]], "one a seed"),
+        ("four-times-time", [[1.0], [2.0]], "one per seed"),
         ("four-times-time", [1.0], "seeds >= 2"),
     ],
 )

@@ -4,23 +4,29 @@ from pathlib import Path
 
 import numpy as np
 
+from unrolled.types import Array
+
 FOLDER = Path(__file__).parent
 
 
-def load_recorded(name):
-    """A recorded run, one row a network.
+def load_recorded(name: str) -> Array:
+    """Load a recorded run, one row per network.
 
     Args:
-        name: of the CSV file beside this module, without its ending; the script that
-            made it is `tools/experiments/recorded/<name>.py`.
+        name: name of the CSV file beside this module, without its ending; the script
+            that made it is `tools/experiments/recorded/<name>.py`.
 
     Returns:
-        structured array `(rows,)`: `runs["accuracy"][runs["model"] == "LSTM"]`. Besides
-        what was varied and measured, each row says on what machine, when, with which
-        versions and in how many seconds it was made.
+        structured array `(rows,)`. Besides what was varied and measured, each row says
+        on what machine, when, with which versions and in how many seconds it was made.
 
     Raises:
         ValueError: there is no such run.
+
+    Example:
+        >>> from unrolled.course.recorded import load_recorded
+        >>> runs = load_recorded("lengths")
+        >>> accuracy = runs["accuracy"][runs["model"] == "LSTM"]
     """
     path = FOLDER / f"{name}.csv"
     if not path.exists():
