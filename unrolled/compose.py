@@ -32,7 +32,7 @@ class Composite(Layer):
             if not isinstance(part, Layer):
                 raise ValueError(f"layer {name} is {part!r}; expected a layer")
         if len({id(part) for part in parts.values()}) < len(parts):
-            raise ValueError("the same layer stands twice; expected different layers")
+            raise ValueError("the same layer is used twice; expected different layers")
         super().__init__(seed, next(iter(parts.values())).dtype)
         self.parts = parts
         for name, part in parts.items():

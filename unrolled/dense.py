@@ -1,4 +1,4 @@
-"""What stands around recurrent layers: a dense output, and dropout between layers."""
+"""What goes with recurrent layers: a dense output, and dropout between layers."""
 
 from typing import Any
 

@@ -51,8 +51,8 @@ class SequenceModel:
             through time); None never cuts.
         seed: an integer, from which weights, order of the sequences and dropout are
             drawn; or a sequence of integers for an ensemble: one network per seed,
-            trained side by side. Network k becomes what it would be by itself, and
-            where networks are small, this is faster than one after the other.
+            trained side by side. Network k becomes what it would be by itself. For
+            small networks this is faster than training one after the other.
 
     Attributes:
         body: the layer, or the `Stack` of them.
@@ -111,7 +111,7 @@ class SequenceModel:
         validation_data: tuple[npt.ArrayLike, npt.ArrayLike] | None = None,
         shuffle: bool = True,
     ) -> History:
-        """Train, as Keras's `fit`. A second call goes on where the first one ended.
+        """Train, as Keras's `fit` does. A second call continues where the first ended.
 
         Args:
             x: `(n, time, features)`. In an ensemble each network may have sequences of
@@ -370,9 +370,13 @@ class SequenceModel:
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
         """Return a copy of the model whose weights are float32 or float64."""
-        other = copy.deepcopy(self)
-        for part in (other.body, other.head):
-            part._cast(check_dtype(dtype))
+        dtype, other = check_dtype(dtype), copy.deepcopy(self)
+        other.body._cast(dtype)
+        other.head._cast(dtype)
+        other.optimizer.slots = {
+            name: [slot.astype(dtype) for slot in slots]
+            for name, slots in self.optimizer.slots.items()
+        }
         return other
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -179,8 +179,7 @@ class Adam(Optimizer):
         learning_rate: size of a step.
         beta_1: share of the mean of g that is kept, in [0, 1).
         beta_2: share of the mean of g² that is kept, in [0, 1).
-        epsilon: keeps the division finite. It stands where Keras puts it (the paper's
-            "ε hat").
+        epsilon: keeps the division finite; placed as in Keras (the paper's "ε hat").
         **options: `weight_decay` and `global_clipnorm`, as for `Optimizer`.
 
     Raises:

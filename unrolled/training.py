@@ -14,11 +14,11 @@ _Function = TypeVar("_Function", bound=Callable)
 
 
 def one_thread(function: _Function) -> _Function:
-    """Let `function` multiply matrices in one thread.
+    """Make `function` multiply matrices in a single thread.
 
-    The products of one step are so small that a second thread gains little where a
-    core is free, and loses much where none is: threads that wait for each other keep
-    it busy. One thread also gives the same bits however many cores a machine has.
+    The products of one step are so small that a second thread gains little on an idle
+    machine and loses much on a busy one, where threads wait for each other. A single
+    thread also gives the same bits however many cores a machine has.
     """
     return _threads.wrap(limits=1, user_api="blas")(function)
 

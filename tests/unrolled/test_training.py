@@ -134,6 +134,19 @@ def test_same_seed_same_bits_other_seed_other_bits():
     )
 
 
+def test_a_copy_in_float64_trains_in_float64():
+    x, y = digits_like()
+    model = SequenceClassifier(LSTM(4), 3)
+    model.fit(x, y, verbose=0)
+    before = model.get_weights()
+    other = model.astype("float64")
+    assert all((a == b).all() for a, b in zip(before, other.get_weights(), strict=True))
+    other.fit(x, y, verbose=0)
+    slots = [slot for slots in other.optimizer.slots.values() for slot in slots]
+    assert {a.dtype.name for a in [*other.get_weights(), *slots]} == {"float64"}
+    assert same(model.get_weights(), before)
+
+
 def test_data_stays_as_it_is():
     x, y = digits_like()
     before = x.copy(), y.copy()
