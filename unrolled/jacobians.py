@@ -95,7 +95,7 @@ def reach(
         size: length of the change, the nudge.
 
     Returns:
-        `(T,)`: mean over the batch of |change of output| / |nudge|, for each step.
+        `(T,)`: mean over the batch of `|change of output| / |nudge|`, for each step.
 
     Raises:
         ValueError: `x` does not have three axes, or `size` is not positive.

@@ -128,9 +128,9 @@ class SequenceModel:
             shuffle: whether each epoch takes the sequences in a new order.
 
         Returns:
-            `History` of "loss" and, for a classifier, "accuracy": means over the epoch
-            while the weights change. The same names with "val_" in front are measured
-            at the end of each epoch.
+            `History` with "loss" and, for a classifier, "accuracy", the means over each
+            epoch while the weights change. With `val_` in front, the same measured on
+            the data held out, at the end of each epoch.
 
         Raises:
             ValueError: shapes that do not fit, labels out of range, NaN, no data.

@@ -38,8 +38,8 @@ def load_claims() -> dict[str, dict[str, str]]:
     """Load the claims.
 
     Returns:
-        for each claim, by name, a dict of `claim`, `source` and where it is tested:
-        `page` and `figure`, the heading to look below; or `untested`: why it is not.
+        for each claim, by name, a dict with `claim` and `source`, and either `page` and
+        `figure`, the heading to look below, or `untested`, the reason why it is not.
     """
     text = Path(__file__).with_name("claims.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
@@ -172,9 +172,9 @@ def read_ledger(folder: str | os.PathLike[str] | None = None) -> list[dict[str, 
             folder in which `make book` keeps them, see `default_folder`.
 
     Returns:
-        list of dicts in the order of `claims.toml`: `name`, what `load_claims` gives,
-        and what `record_claim` kept. `verdict` is None if the page has not run, and
-        "not testable here" if no page can say (`untested`: why).
+        list of dicts in the order of `claims.toml`, with `name`, what `load_claims`
+        gives, and what `record_claim` kept. `verdict` is None if the page has not run,
+        and "not testable here" if no page can say (`untested` says why).
     """
     folder = Path(folder or os.environ.get("UNROLLED_LEDGER") or default_folder())
     records = {}

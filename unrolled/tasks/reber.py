@@ -46,9 +46,9 @@ def _tables():
     """Return `EMBEDDED` as arrays, to follow many streams at once.
 
     Returns:
-        `emit, move` `(states, 2)`: symbol and next state for either side of a coin;
-        `perfect` `(states, 7)`: probabilities of the next symbol; `forgetful`: the
-        same for a predictor that cannot tell the two copies of the grammar apart.
+        `(emit, move, perfect, forgetful)`: symbol and next state for either side of a
+        coin, `(states, 2)`; the probabilities of the next symbol, `(states, 7)`; and
+        the same for a predictor that cannot tell the two copies of the grammar apart.
     """
     options = [list(moves.items()) for moves in EMBEDDED]
     emit = np.array([[SYMBOLS.index(o[i][0]) for i in (0, -1)] for o in options])

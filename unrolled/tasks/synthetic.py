@@ -55,8 +55,8 @@ def adding_problem(n: int, T: int, rng: np.random.Generator) -> Task:
         rng: draws the sequences.
 
     Returns:
-        `Task` with `x` `(n, T, 2)`: numbers from U[0, 1) beside their marks, 0 or 1;
-        `y` `(n,)`: the sum of the marked numbers. Expected baselines: 1/6 and 1/12.
+        `Task` with `x` `(n, T, 2)`, numbers from U[0, 1) beside their marks, 0 or 1,
+        and `y` `(n,)`, the sum of the marked numbers. Expected baselines: 1/6 and 1/12.
 
     Raises:
         ValueError: `n` or `T` is too small or not an integer, or `rng` is not a
@@ -95,8 +95,8 @@ def copy_memory(n: int, T: int, rng: np.random.Generator) -> Task:
         rng: draws the sequences.
 
     Returns:
-        `Task` with one-hot `x` `(n, T + 20, 10)`, `y` `(n, T + 20)` and 9 classes: the
-        delimiter is never an answer. Without memory the loss is 10 ln 8 / (T + 20).
+        `Task` with one-hot `x` `(n, T + 20, 10)`, `y` `(n, T + 20)` and 9 classes, as
+        the delimiter is never an answer. Without memory the loss is 10 ln 8 / (T + 20).
 
     Raises:
         ValueError: `n` or `T` is too small or not an integer, or `rng` is not a
