@@ -9,8 +9,8 @@ TO ?= grades
 
 # What `make test-package` makes and runs: tests that need neither the site nor a browser.
 VENV ?= _build/package
-ALONE := $(addprefix tests/unrolled/,tasks course/test_measure.py test_inputs.py \
-  test_layers.py test_optimizers.py test_planted.py test_training.py)
+ALONE := $(addprefix tests/unrolled/,tasks course/test_measure.py test_doctests.py \
+  test_inputs.py test_layers.py test_optimizers.py test_planted.py test_training.py)
 
 TEACHING := tools/grading/requirements
 HANDOUTS := _build/assignments/handouts/a1.zip
