@@ -33,13 +33,22 @@ README = """# {title}
 
 From *Gates & Gradients: RNN vs LSTM, derived, built, measured*.
 
-1. You need Python 3.11. In this folder:
-   `python3.11 -m venv .venv` and `.venv/bin/pip install -r requirements.txt`
-   (on Windows: `.venv\\Scripts\\pip`).
-2. `.venv/bin/python -m jupyterlab {name}.ipynb` opens the assignment.
-3. Fill in what is `...`; `grader.check("q1")` says what is right so far and what not.
-   Points are given for more inputs than these checks try.
-4. Hand in `{name}.ipynb`, nothing else.
+You need Python 3.11, 3.12 or 3.13. Open a terminal in this folder and type:
+
+| | Linux, macOS | Windows |
+|---|---|---|
+| once | `python3 -m venv .venv` | `py -m venv .venv` |
+| once | `.venv/bin/pip install -r requirements.txt` | \
+`.venv\\Scripts\\pip install -r requirements.txt` |
+| to work | `.venv/bin/python -m jupyterlab {name}.ipynb` | \
+`.venv\\Scripts\\python -m jupyterlab {name}.ipynb` |
+
+Where several versions of Python are installed, name one: `python3.13` for `python3`,
+`py -3.13` for `py`.
+
+1. Replace every `...` with your answer. `grader.check("q1")` says what is right so far,
+   and what is wrong where it is not. Your points depend on more inputs than it tries.
+2. Hand in `{name}.ipynb`, nothing else.
 
 The folder `unrolled` is the book's package, which the notebook imports from here.
 """

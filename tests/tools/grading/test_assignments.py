@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from tests.tools.grading.classroom import (
     solved_cells,
     write_notebook,
 )
+from tools.grading.assign import README
 
 ASSIGN = [sys.executable, "-m", "tools.grading.assign"]
 MADE = ROOT / "_build" / "assignments"
@@ -124,6 +126,15 @@ def test_nothing_of_the_solution_is_handed_out(made, site, name):
     assert [path.read_bytes() for path in offered] == [
         (made / "handouts" / f"{name}.zip").read_bytes()
     ]
+
+
+def test_the_readme_has_every_command_for_windows_too():
+    lines = README.format(title="A1", name="a1").splitlines()
+    commands = [line.split("|")[2:4] for line in lines if re.match(r"\|.*`", line)]
+    assert len(commands) == 3 and "a1.ipynb" in commands[-1][0]
+    for unix, windows in commands:
+        translated = unix.replace(".venv/bin/", ".venv\\Scripts\\")
+        assert windows == translated.replace("python3 -m venv", "py -m venv")
 
 
 @pytest.mark.parametrize("name", NAMES)
