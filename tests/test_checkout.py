@@ -5,7 +5,12 @@ import subprocess
 import sys
 import tomllib
 
+import pytest
+from packaging.requirements import Requirement
+
 from tests.conftest import ROOT
+from tools.lock import BINDER, LISTS, READERS, lock_of, not_locked, read_pins
+from tools.setup import LOCKS
 
 
 def ruff(*arguments):
@@ -22,27 +27,83 @@ def test_format():
     ruff("format", "--no-cache", "--check", ".")
 
 
-def pins(name):
-    """Exact versions in a requirements file, by package."""
-    text = (ROOT / name).read_text()
-    return dict(re.findall(r"^([\w.-]+)==([^\s;]+)", text, re.MULTILINE))
+def requirements(name):
+    """Lines of a list that name a package, without comments."""
+    lines = (ROOT / name).read_text("utf-8").splitlines()
+    stripped = (line.partition("#")[0].strip() for line in lines)
+    return [line for line in stripped if line and line[0] not in "-."]
 
 
-def test_lock_holds_every_pin():
-    direct, lock = pins("requirements.txt"), pins("requirements.lock")
-    assert direct.items() <= lock.items(), "run `make lock`"
-    assert len(lock) > 3 * len(direct)
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
-    names = [line for line in lines if line and not line.lstrip().startswith("#")]
-    assert len(names) == len(direct), "a requirement without an exact version"
+@pytest.mark.parametrize("name", LISTS)
+def test_lock_holds_every_pin(name):
+    listed = requirements(name)
+    assert {"==".join(pin) for pin in read_pins(ROOT / name)} == set(listed)
+    assert not_locked(ROOT, name) == [], "run `python -m tools.lock`"
+    assert len(read_pins(ROOT / lock_of(name))) > 2 * len(listed)
 
 
-def test_package_admits_the_pins():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = {
-        re.match(r"[\w-]+", requirement)[0] for requirement in project["dependencies"]
+def test_locks_belong_together():
+    """One environment can hold them all: no package has two versions."""
+    readers, *others = (read_pins(ROOT / lock_of(name)) for name in LISTS)
+    assert all(readers <= lock for lock in others)
+    together = readers.union(*others)
+    assert len(together) == len({package for package, _ in together})
+    assert sorted(LOCKS.values()) == sorted(map(lock_of, LISTS))
+
+
+def test_readers_do_without():
+    """Readers install no Django, no browser's driver, no checks."""
+    packages = {package for package, _ in read_pins(ROOT / lock_of(READERS))}
+    assert not packages & {"django", "hypothesis", "pikepdf", "playwright", "ruff"}
+
+
+def test_binder_has_the_books_versions():
+    lines = (ROOT / BINDER).read_text("utf-8").splitlines()
+    assert f"-c ../{lock_of(READERS)}" in lines and "." in lines
+    pinned = dict(read_pins(ROOT / READERS))
+    wanted = {"tensorflow-cpu": pinned["tensorflow"]}
+    assert dict(read_pins(ROOT / BINDER)) == wanted
+    plain = set(requirements(BINDER)) - {f"tensorflow-cpu=={pinned['tensorflow']}"}
+    assert plain <= pinned.keys()
+
+
+@pytest.fixture(scope="module")
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def test_package_admits_the_pins(project):
+    pinned = dict(read_pins(ROOT / lock_of("tests/requirements.txt")))
+    extras = project["optional-dependencies"]
+    for text in [*project["dependencies"], *extras["book"], *extras["test"]]:
+        requirement = Requirement(text)
+        if requirement.name != project["name"]:
+            version = pinned[requirement.name]
+            assert requirement.specifier.contains(version), f"{text}: {version}"
+
+
+def test_extras_repeat_what_pages_need(project):
+    """Binder's list and the extra `book` are for the same readers."""
+    extra = {
+        Requirement(text).name for text in project["optional-dependencies"]["book"]
     }
-    assert needed <= set(pins("requirements.lock"))
+    binder = {Requirement(text).name for text in requirements(BINDER)}
+    assert binder - {"tensorflow-cpu", "mlxtend"} <= extra
+    assert {"tensorflow", project["name"]} <= extra
+
+
+def test_metadata_is_complete(project):
+    for name in ("description", "readme", "license", "keywords", "classifiers"):
+        assert project[name], name
+    assert project["authors"] == [{"name": "The Gates & Gradients authors"}]
+    assert {"Homepage", "Documentation", "Source", "Issues", "Changelog"} == set(
+        project["urls"]
+    )
+    config = (ROOT / "_config.yml").read_text("utf-8")
+    for name in ("Homepage", "Source"):
+        assert project["urls"][name] in config
+    assert "Typing :: Typed" in project["classifiers"]
+    assert (ROOT / "unrolled" / "py.typed").exists()
 
 
 def test_readme_names_only_what_there_is():

@@ -1,0 +1,310 @@
+"""Install what the book needs into `.venv`: what `make` does before anything else.
+
+Needs nothing but Python. Installs the exact versions of the lock files, the package
+from this checkout, and KaTeX's files. A stamp in `.venv` says what was installed, by
+content: where nothing changed, a second call returns at once.
+
+    python -m tools.setup                # read the book, run its pages, build the site
+    python -m tools.setup test           # test it as well, and develop
+    python -m tools.setup teach          # grade, and make hand-outs
+    python -m tools.setup test --clear   # begin with an empty .venv
+"""
+
+# Must start on older Pythons, to tell which one to take: nothing newer than f-strings.
+import argparse
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tools.console import run
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCKS = {
+    "book": "requirements.lock",
+    "test": "tests/requirements.lock",
+    "teach": "tools/grading/requirements.lock",
+}
+OLDEST, NEWEST = (3, 11), (3, 13)
+# Where TensorFlow has wheels: `sys.platform` and `platform.machine()`.
+MACHINES = {
+    ("linux", "x86_64"),
+    ("linux", "aarch64"),
+    ("darwin", "arm64"),
+    ("win32", "AMD64"),
+}
+PROBE = """import importlib.util, sys
+print("%d.%d.%d" % sys.version_info[:3], importlib.util.find_spec("pip") is not None)
+"""
+PIP = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps"]
+# No setting of the user's leads out of .venv, and each line comes when it is written.
+PIP_ENVIRONMENT = {
+    "PIP_USER": "0",
+    "PYTHONIOENCODING": "utf-8",
+    "PYTHONUNBUFFERED": "1",
+}
+# What pip and venv say, and what it means.
+REASONS = {
+    r"NewConnectionError|NameResolutionError|ConnectTimeout|ReadTimeout|ProxyError|"
+    r"Max retries exceeded|connection broken|Network is unreachable": (
+        "The package index cannot be reached. Installing needs it once; after that, "
+        "the book builds without a network."
+    ),
+    r"No space left on device|Errno 28|not enough space on the disk": (
+        "The disk is full: the environment takes about 3 GB."
+    ),
+    r"[Ll]ong [Pp]ath": (
+        "Windows refuses paths as long as these. Allow long paths in its settings, or "
+        "move this folder to one with a shorter name."
+    ),
+    r"ensurepip": (
+        "This Python cannot make virtual environments. On Debian and Ubuntu: "
+        "apt install python{}.{}-venv".format(*sys.version_info)
+    ),
+}
+
+
+class SetupError(Exception):
+    """Says in a sentence or two what stands in the way, and what to do."""
+
+
+def main(argv=None):
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.setup", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("what", nargs="*", help="book (the default), test, teach")
+    parser.add_argument(
+        "--clear", action="store_true", help="begin with an empty .venv"
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="say nothing if nothing is missing"
+    )
+    options = parser.parse_args(argv)
+    for name in options.what:
+        if name not in LOCKS:
+            parser.error(f"what is {name!r}; expected {', '.join(LOCKS)}")
+    try:
+        environment = Environment(ROOT)
+        environment.prepare(options.clear)
+        environment.complete(options.what or ["book"], options.quiet)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def check_python(version):
+    """Refuse a Python that the locks are not for."""
+    if OLDEST <= version <= NEWEST:
+        return
+    command = "py -3.13" if os.name == "nt" else "python3.13"
+    what = "The book needs Python 3.11, 3.12 or 3.13"
+    if version > NEWEST:
+        what = "TensorFlow has no wheels for it yet: use 3.13"
+    raise SetupError(
+        "This is Python {}.{}. {}: ".format(*version, what)
+        + f"{command} -m tools.setup (or: make PYTHON=python3.13 ...)"
+    )
+
+
+def check_machine(system, machine, bits):
+    """Refuse a machine that TensorFlow has no wheels for."""
+    if (system, machine) in MACHINES and bits == 64:
+        return
+    system = {"darwin": "macOS", "win32": "Windows"}.get(system, system)
+    raise SetupError(
+        f"TensorFlow has no wheels for {bits}-bit Python on {system}, {machine}, and "
+        "pages need it. The package does without: python -m pip install -e ."
+    )
+
+
+class Environment:
+    """The virtual environment of a checkout."""
+
+    def __init__(self, root):
+        """Take the folder of the checkout."""
+        self.root = root
+        self.folder = root / ".venv"
+        program = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+        self.python = self.folder / program
+        self.stamp = self.folder / "installed.json"
+        self.unfinished = self.folder / "unfinished"
+        self.log = self.folder / "pip.log"
+
+    def prepare(self, clear=False):
+        """Make the environment unless a usable one is there.
+
+        Raises:
+            SetupError: It cannot be made; the message says why.
+        """
+        reason = None
+        if self.folder.exists():
+            reason = self.unusable()
+            if not clear and not reason:
+                return
+        check_python(sys.version_info[:2])
+        check_machine(
+            sys.platform, platform.machine(), 64 if sys.maxsize > 2**32 else 32
+        )
+        if reason:
+            print(reason, "Making .venv anew.", flush=True)
+        # Not the Python of the environment that is about to be cleared.
+        base = getattr(sys, "_base_executable", sys.executable)
+        self.ask([base, "-m", "venv", "--clear", str(self.folder)], "Making .venv")
+
+    def unusable(self):
+        """Why the environment that is there cannot be used; None if it can."""
+        if not (self.folder / "pyvenv.cfg").exists():
+            raise SetupError(
+                f"{self.folder} is not a virtual environment: move it away."
+            )
+        version, _ = self.probe()
+        if version is None:
+            return "The Python behind .venv is gone."
+        if not OLDEST <= version[:2] <= NEWEST:
+            return "The Python of .venv is {}.{}.".format(*version)
+        if self.unfinished.exists():
+            return "An earlier installation was interrupted."
+        # Programs in .venv begin with the path at which they were installed.
+        if self.read_stamp().get("folder", str(self.folder)) != str(self.folder):
+            return "This folder has moved, and .venv still names the old one."
+        return None
+
+    def probe(self):
+        """Version of the environment's Python (None if it does not run); has it pip?"""
+        try:
+            ended = self.call([str(self.python), "-c", PROBE])
+        except OSError:
+            return None, False
+        words = ended.stdout.split()
+        if ended.returncode != 0 or len(words) != 2:
+            return None, False
+        return tuple(map(int, words[0].split("."))), words[1] == "True"
+
+    def complete(self, what, quiet=False):
+        """Install what is missing or has changed since it was installed.
+
+        Args:
+            what: names in `LOCKS`.
+            quiet: say nothing if nothing is missing.
+
+        Raises:
+            SetupError: Something cannot be installed; the message says why.
+        """
+        version, has_pip = self.probe()
+        # The other locks hold readers' as well.
+        wanted = {name: self.fingerprint(name, version) for name in ["book", *what]}
+        installed = self.read_stamp()
+        missing = [name for name in wanted if installed.get(name) != wanted[name]]
+        if not missing:
+            if not quiet:
+                print(f"Everything is installed in {self.folder}.")
+            return
+        print(
+            f"Installing into {self.folder}: some minutes the first time.", flush=True
+        )
+        if not has_pip:  # uv makes environments without it
+            self.ask([str(self.python), "-m", "ensurepip"], "Installing pip")
+        # The locks are complete, so pip has nothing to resolve: --no-deps.
+        locks = [text for name in missing for text in ("-r", LOCKS[name])]
+        self.install("--only-binary=:all:", *locks)
+        # setuptools is in the locks: to build the package, pip needs no index.
+        self.install("--no-build-isolation", "-e", ".")
+        self.ask([str(self.python), "-m", "tools.site.katex"], "Fetching KaTeX")
+        installed.update(wanted, folder=str(self.folder))
+        self.stamp.write_text(json.dumps(installed, indent=1), encoding="utf-8")
+        print("Installed, with Python {}.{}.{}.".format(*version))
+        if not quiet:
+            python = self.python.relative_to(self.root)
+            print(f"Build the book: {python} -m tools.site.build")
+
+    def fingerprint(self, name, version):
+        """Hash of all that an installation depends on, by content."""
+        text = (self.root / "pyproject.toml").read_text(encoding="utf-8")
+        tables = re.split(r"^(?=\[)", text, flags=re.MULTILINE)
+        ours = ("[build-system", "[project", "[tool.setuptools")
+        parts = [table for table in tables if table.startswith(ours)]
+        try:
+            parts += [(self.root / LOCKS[name]).read_text(encoding="utf-8")]
+        except OSError as error:
+            raise SetupError(f"{LOCKS[name]} cannot be read: {error}") from error
+        parts += [str(version)]
+        return hashlib.sha256("\0".join(parts).encode("utf-8")).hexdigest()
+
+    def read_stamp(self):
+        """What was installed; nothing if the stamp is missing or damaged."""
+        try:
+            stamp = json.loads(self.stamp.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return stamp if isinstance(stamp, dict) else {}
+
+    def install(self, *arguments):
+        """Run pip; what it breaks off in the middle is not used afterwards."""
+        self.unfinished.touch()
+        shows = sys.stdout.isatty()
+        changing = False  # until pip says that it installs, it only downloads
+        pip = subprocess.Popen(
+            [str(self.python), *PIP, *arguments],
+            cwd=str(self.root),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            env=dict(os.environ, **PIP_ENVIRONMENT),
+        )
+        try:
+            with self.log.open("w", encoding="utf-8") as log:
+                for line in pip.stdout:
+                    log.write(line)
+                    changing = changing or line.startswith("Installing collected")
+                    if shows and re.match(r" *(Downloading|Installing) ", line):
+                        print(f"\r{line.strip():70.70}", end="", flush=True)
+        except BaseException:  # Ctrl-C
+            pip.terminate()
+            raise
+        finally:
+            status = pip.wait()
+            if shows:
+                print("\r" + " " * 70, end="\r", flush=True)
+            if status == 0 or not changing:
+                self.unfinished.unlink()
+        if status != 0:
+            said = self.log.read_text(encoding="utf-8")
+            raise SetupError(explain(said, "pip", f" (see {self.log})"))
+
+    def ask(self, command, doing):
+        """Run a command, which must succeed."""
+        ended = self.call(command)
+        if ended.returncode != 0:
+            raise SetupError(explain(ended.stdout, doing))
+
+    def call(self, command):
+        """Run a command from the checkout's root; output and errors are one text."""
+        return subprocess.run(
+            command,
+            cwd=str(self.root),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+
+
+def explain(said, doing, where=""):
+    """Why a command failed: in a sentence if we know it, else in its own last lines."""
+    for pattern, reason in REASONS.items():
+        if re.search(pattern, said):
+            return reason
+    lines = [line for line in said.splitlines() if line and "WARNING" not in line]
+    return "\n".join([f"{doing} failed{where}:", *lines[-12:]])
+
+
+if __name__ == "__main__":
+    run(main, "Interrupted. Downloads are kept: run the same command again.")
