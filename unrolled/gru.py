@@ -74,21 +74,23 @@ class GRU(Recurrent):
     def _kernel_and_bias(self):
         if not self.reset_after:
             return super()._kernel_and_bias()
-        bias = self.weights["bias"][..., :1, :]
-        return np.concatenate([self.weights["kernel"], bias], axis=-2)
+        bias, second = np.split(self.weights["bias"], 2, axis=-2)
+        added = second.copy()  # to z and r; the candidate's waits for the reset gate
+        added[..., 2 * self.units :] = 0
+        return np.concatenate([self.weights["kernel"], bias + added], axis=-2)
 
-    def _from_state(self, h, block=slice(None)):
-        """Compute h_{t−1} W_h + b' (`reset_after`) for all blocks, or for one."""
-        bias = self._blocks(self.weights["bias"])[..., 1:, :]
-        return self._drop(h) @ self._W_h[block] + bias[block]
+    def _prepare(self):
+        super()._prepare()
+        if self.reset_after:
+            self._b_g = self.weights["bias"][..., 1:, 2 * self.units :]
 
     def _step(self, a, h):
         update, r, g = a
         if self.reset_after:
-            from_state = self._from_state(h)
+            from_state = self._drop(h) @ self._W_h
             a[:2] += from_state[:2]
             sigmoid(a[:2])
-            g += r * from_state[2]
+            g += r * (from_state[2] + self._b_g)
         else:
             a[:2] += self._drop(h) @ self._W_h[:2]
             sigmoid(a[:2])
@@ -99,12 +101,13 @@ class GRU(Recurrent):
     def _step_back(self, a, before, after, da, dh):
         update, r, g = a
         (h,) = before
-        W_T = self._W_h.swapaxes(-1, -2)
+        W_T = self._W_h_T
         dg = da[2] = dh * (1 - update) * (1 - g**2)
         da[0] = dh * (h - g) * update * (1 - update)
         if self.reset_after:
             # Not kept from the forward pass: one product is cheaper than the memory.
-            da[1] = dg * self._from_state(h, 2) * r * (1 - r)
+            from_state = self._drop(h) @ self._W_h[2] + self._b_g
+            da[1] = dg * from_state * r * (1 - r)
             by_candidate = (dg * r) @ W_T[2]
         else:
             d_reset = dg @ W_T[2]  # for r ⊙ h_{t−1}
@@ -125,7 +128,7 @@ class GRU(Recurrent):
         gradients = super()._weight_gradients(x, a, states, da)
         if not self.reset_after:
             return gradients
-        # The second bias stands where the reset gate multiplies it in the candidate.
+        # In the candidate the reset gate multiplies the second bias.
         second = gradients["bias"].copy()
         second[..., 2 * self.units :] = all_rows(da[:, 2] * a[:, 1]).sum(-2)
         return gradients | {"bias": np.stack([gradients["bias"], second], axis=-2)}

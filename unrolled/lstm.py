@@ -93,14 +93,11 @@ class LSTM(Recurrent):
         (_, c_before), (_, c) = before, after
         tanh_c = np.tanh(c)
         dc = dc + dh * o * (1 - tanh_c**2)
-        np.subtract(1, a, out=da)
-        da *= a  # σ' = σ (1 − σ), for i, f and o
-        da[2] = 1 - g**2  # tanh' = 1 − tanh²
-        da[0] *= dc * g
-        da[1] *= dc * c_before
-        da[2] *= dc * i
-        da[3] *= dh * tanh_c
-        dh = (da @ self._W_h.swapaxes(-1, -2)).sum(0)
+        da[0] = dc * g * i * (1 - i)
+        da[1] = dc * c_before * f * (1 - f)
+        da[2] = dc * i * (1 - g**2)
+        da[3] = dh * tanh_c * o * (1 - o)
+        dh = (da @ self._W_h_T).sum(0)
         return self._drop(dh), dc * f
 
     def _h_by_c(self, a, c):

@@ -51,9 +51,9 @@ class PeepholeLSTM(LSTM):
         peephole = ((3, self.units), self._peephole)
         return super()._specification() | {"peephole": peephole}
 
-    @property
-    def _p(self):
-        return np.moveaxis(self.weights["peephole"], -2, 0)[..., None, :]
+    def _prepare(self):
+        super()._prepare()
+        self._p = np.moveaxis(self.weights["peephole"], -2, 0)[..., None, :]
 
     def _step(self, a, h, c):
         p_i, p_f, p_o = self._p  # (1, units) each
@@ -79,7 +79,7 @@ class PeepholeLSTM(LSTM):
         da[0] = dc * g * i * (1 - i)
         da[1] = dc * c_before * f * (1 - f)
         da[2] = dc * i * (1 - g**2)
-        dh = (da @ self._W_h.swapaxes(-1, -2)).sum(0)
+        dh = (da @ self._W_h_T).sum(0)
         return self._drop(dh), dc * f + da[0] * p_i + da[1] * p_f
 
     def _h_by_c(self, a, c):

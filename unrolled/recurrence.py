@@ -2,7 +2,7 @@
 
 A cell (`rnn.py`, `lstm.py`, `gru.py`, `peephole.py`) is two functions: `_step` computes
 the state after step t from the state before it, and `_step_back` takes gradients from
-step t back to step t − 1. This file is what stands around them. Inside, time comes
+step t back to step t − 1. This file holds what the cells share. Inside, time comes
 first, so that `a[t]` is one step, and each block of the kernel lies in one piece of
 memory, so that `i, f, g, o = a[t]`: see `layout.py`.
 """
@@ -132,7 +132,7 @@ class Recurrent(Layer):
             s[0] = s_0
         self._mask = self._draw_mask(B) if training else None
 
-        self._W_h = self._blocks(self.weights["recurrent_kernel"])
+        self._prepare()
         for t in range(T):
             after = self._step(a[t], *(s[t] for s in states))
             for s, s_t in zip(states, after, strict=True):
@@ -224,6 +224,13 @@ class Recurrent(Layer):
             if truncate and t and t % truncate == 0:
                 carried[t] = tuple(np.zeros_like(d) for d in carried[t])
         return da, carried
+
+    def _prepare(self):
+        """What all steps of a run share: the recurrent weights, block by block."""
+        W_h = self._blocks(self.weights["recurrent_kernel"])
+        # Copies, in the order in which the products read them: BLAS is faster then.
+        self._W_h = np.ascontiguousarray(W_h)
+        self._W_h_T = np.ascontiguousarray(W_h.swapaxes(-1, -2))
 
     def _step(self, a, *before):
         """Return the states after a step; `a`, x_t W_x + b, becomes the activations."""

@@ -50,4 +50,4 @@ class RNN(Recurrent):
     def _step_back(self, a, before, after, da, dh):
         (h,) = after
         da[0] = dh * (1 - h**2)
-        return (self._drop(da[0] @ self._W_h[0].swapaxes(-1, -2)),)
+        return (self._drop(da[0] @ self._W_h_T[0]),)

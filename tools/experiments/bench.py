@@ -1,8 +1,9 @@
-"""What a step costs: the package, Keras, and the bare matrix products. `make bench`.
+"""What a step costs: the package, Keras, PyTorch, and the bare matrix products.
 
-Same weights, same batches, runs in turn in one process, medians; a ratio is the median
-of those of neighbouring runs, so that a bad minute falls on both. The floor is the
-matrix products that no implementation can do without, in one thread like `fit`.
+`make bench`. Same weights, same batches, one thread each, runs in turn in one process,
+medians; a ratio is the median of those of neighbouring runs, so that a bad minute falls
+on both. The floor is the matrix products that no implementation can do without. PyTorch
+is no requirement: where it is not installed, its columns stay empty.
 """
 
 import cProfile
@@ -23,6 +24,11 @@ from threadpoolctl import threadpool_limits
 from unrolled import GRU, LSTM, RNN, SequenceClassifier
 from unrolled.tasks import load_mnist
 
+try:
+    import torch
+except ImportError:
+    torch = None
+
 CELLS = {
     "RNN": (RNN, keras.layers.SimpleRNN),
     "LSTM": (LSTM, keras.layers.LSTM),
@@ -30,18 +36,23 @@ CELLS = {
 }
 STEPS = 20  # batches a run
 RUNS = 9
+COLUMNS = ("NumPy", "Keras", "PyTorch", "floor")
 
 
 def main():
     """Print the tables."""
     data()
+    one_thread()
     print(
-        f"{platform.machine()}, {os.cpu_count()} cores; NumPy {np.__version__}, "
-        f"Keras {keras.__version__}, TensorFlow {tf.__version__}"
+        f"{platform.machine()}, {os.cpu_count()} cores, one thread each; "
+        f"NumPy {np.__version__}, Keras {keras.__version__}, TensorFlow "
+        f"{tf.__version__}" + (f", PyTorch {torch.__version__}" if torch else "")
     )
+    if not torch:
+        print("PyTorch is not installed: its columns stay empty")
     print(f"ms a step of one batch, medians of {RUNS} runs of {STEPS} steps")
-    head = f"{'':28}{'NumPy':>9}{'Keras':>9}{'floor':>9}"
-    head += f"{'Keras/NumPy':>14}{'floor/NumPy':>14}"
+    head = f"{'':20}" + "".join(f"{column:>9}" for column in COLUMNS)
+    head += "".join(f"{column + '/NumPy':>15}" for column in COLUMNS[1:])
     for title, runs in {"training": training, "inference": inference}.items():
         print(f"\n{title}, 28 × 28, 64 units, batch 128, Adam\n{head}")
         for cell in CELLS:
@@ -58,11 +69,19 @@ def main():
         ):
             (name, value), *_ = change.items()
             row(f"{cell}, {name} {value}", training(cell, **change))
-    print("\nfive seeds: one after the other ÷ as a stack (LSTM, 20 steps)")
+    print("\nfive seeds: one after the other ÷ as an ensemble (LSTM, 20 steps)")
     for units, batch in ((8, 16), (16, 32), (32, 64), (64, 128)):
-        print(f"  {units:3} units, batch {batch:3}: {stacked(units, batch):.2f}")
+        print(f"  {units:3} units, batch {batch:3}: {five_seeds(units, batch):.2f}")
     print("\nwhere the time of training goes (LSTM, 64 units; share of the whole)")
     profile()
+
+
+def one_thread():
+    """Keep TensorFlow and PyTorch to one thread, as `fit` keeps NumPy."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    if torch:
+        torch.set_num_threads(1)
 
 
 @functools.cache
@@ -82,13 +101,16 @@ def row(name, runs):
             start = time.perf_counter()
             run()
             times[key].append((time.perf_counter() - start) * 1000 / STEPS)
-    ratios = [
-        median(a / b for a, b in zip(times[key], times["NumPy"], strict=True))
-        for key in ("Keras", "floor")
-    ]
-    medians = (median(times[key]) for key in ("NumPy", "Keras", "floor"))
-    line = "".join(f"{value:9.2f}" for value in medians)
-    print(f"{name:28}{line}{ratios[0]:13.2f}x{ratios[1]:13.2f}x", flush=True)
+    line = f"{name:20}"
+    for key in COLUMNS:
+        line += f"{median(times[key]):9.2f}" if key in times else f"{'–':>9}"
+    for key in COLUMNS[1:]:
+        if key not in times:
+            line += f"{'–':>15}"
+            continue
+        pairs = zip(times[key], times["NumPy"], strict=True)
+        line += f"{median(a / b for a, b in pairs):14.2f}x"
+    print(line, flush=True)
 
 
 def models(cell, steps=28, units=64, batch=128):
@@ -113,21 +135,95 @@ def models(cell, steps=28, units=64, batch=128):
 def training(cell, **sizes):
     """What to run for one training row."""
     ours, theirs, x, y, how = models(cell, **sizes)
-    return {
+    batch = how["batch_size"]
+    runs = {
         "NumPy": lambda: ours.fit(x, y, shuffle=False, **how),
         "Keras": lambda: theirs.fit(x, y, shuffle=False, **how),
-        "floor": products(ours.body, x, how["batch_size"], backward=True),
+        "floor": products(ours.body, x, batch, backward=True),
     }
+    if torch:
+        runs["PyTorch"] = torch_training(torch_model(cell, ours, x[:2]), x, y, batch)
+    return runs
 
 
 def inference(cell, **sizes):
     """What to run for one inference row."""
     ours, theirs, x, _, how = models(cell, **sizes)
-    return {
-        "NumPy": lambda: ours.predict(x, batch_size=how["batch_size"]),
+    batch = how["batch_size"]
+    runs = {
+        "NumPy": lambda: ours.predict(x, batch_size=batch),
         "Keras": lambda: theirs.predict(x, **how),
-        "floor": products(ours.body, x, how["batch_size"], backward=False),
+        "floor": products(ours.body, x, batch, backward=False),
     }
+    if torch:
+        runs["PyTorch"] = torch_inference(torch_model(cell, ours, x[:2]), x, batch)
+    return runs
+
+
+def torch_model(cell, ours, x):
+    """PyTorch's model with our weights: the layer, the head, x → logits.
+
+    Its weights are transposed, and the GRU's blocks come in the order r, z, g; its z
+    keeps the old state, as ours does. The outputs for `x` are compared.
+    """
+    features, units = ours.body.features, ours.body.units
+    body = getattr(torch.nn, cell)(features, units, batch_first=True)
+    head = torch.nn.Linear(units, ours.outputs)
+    W_x, W_h, b, W_y, b_y = (torch.from_numpy(w) for w in ours.get_weights())
+    if cell == "GRU":
+        z, r, g = torch.arange(3 * units).split(units)
+        order = torch.cat([r, z, g])
+        W_x, W_h, b = W_x[:, order], W_h[:, order], b[:, order]
+    # PyTorch has a second bias in every cell; ours has it in the GRU only.
+    b_x, b_h = b if cell == "GRU" else (b, torch.zeros_like(b))
+    given = W_x.T, W_h.T, b_x, b_h, W_y.T, b_y
+    with torch.no_grad():
+        for own, weight in zip(
+            (*body.parameters(), *head.parameters()), given, strict=True
+        ):
+            own.copy_(weight)
+
+    def forward(x):
+        h, _ = body(x)
+        return head(h[:, -1])
+
+    difference = forward(torch.from_numpy(x)).detach().numpy() - ours.forward(x)
+    assert abs(difference).max() < 1e-5, f"{cell}: not the same model"
+    return body, head, forward
+
+
+def torch_training(model, x, y, batch):
+    """The usual loop over the batches, with the mean loss and accuracy that fit has."""
+    body, head, forward = model
+    optimizer = torch.optim.Adam([*body.parameters(), *head.parameters()], eps=1e-7)
+    loss_of = torch.nn.CrossEntropyLoss()
+    x, y = torch.from_numpy(x), torch.from_numpy(y).long()
+    batches = list(zip(x.split(batch), y.split(batch), strict=True))
+
+    def run():
+        total, right = 0.0, 0
+        for x, y in batches:
+            optimizer.zero_grad()
+            logits = forward(x)
+            loss = loss_of(logits, y)
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+            right += (logits.argmax(-1) == y).sum().item()
+
+    return run
+
+
+def torch_inference(model, x, batch):
+    """Probabilities of all batches, as `predict` gives them."""
+    *_, forward = model
+    batches = torch.from_numpy(x).split(batch)
+
+    def run():
+        with torch.no_grad():
+            return torch.cat([forward(x).softmax(-1) for x in batches]).numpy()
+
+    return run
 
 
 def products(layer, x, batch, *, backward):
@@ -152,19 +248,19 @@ def products(layer, x, batch, *, backward):
     return run
 
 
-def stacked(units, batch):
-    """Time of five fits by themselves over that of one stack of five."""
+def five_seeds(units, batch):
+    """Time of five fits one after the other over that of an ensemble of five."""
     x, y = (part[: 20 * batch] for part in data())
     how = {"batch_size": batch, "verbose": 0}
     alone = [SequenceClassifier(LSTM(units), 10, seed=seed) for seed in range(5)]
-    stack = SequenceClassifier(LSTM(units), 10, seed=range(5))
+    ensemble = SequenceClassifier(LSTM(units), 10, seed=range(5))
     ratios = []
     for _ in range(RUNS):
         start = time.perf_counter()
         for model in alone:
             model.fit(x, y, **how)
         middle = time.perf_counter()
-        stack.fit(x, y, **how)
+        ensemble.fit(x, y, **how)
         ratios.append((middle - start) / (time.perf_counter() - middle))
     return median(ratios)
 
