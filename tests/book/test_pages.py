@@ -16,8 +16,8 @@ import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 from packaging.requirements import Requirement
 
-import unrolled
 from tests.conftest import PAGES, ROOT, read_page
+from unrolled.course import expect_answer
 
 TEACHING = [page for page in PAGES if not page.endswith("index.ipynb")]
 TEMPLATE = ".github/page-template.ipynb"
@@ -257,7 +257,7 @@ def test_solutions_are_folded_and_leave_answers_alone(page):
 @pytest.mark.parametrize("page", TEACHING)
 def test_checks_fail_on_an_empty_answer(page):
     """Each check cell, run with an empty answer and nothing but helpers, refuses."""
-    helpers = {"expect_answer": unrolled.course.expect_answer}
+    helpers = {"expect_answer": expect_answer}
     for answer, _, check in exercises(page):
         names = to_answer(answer)
         assert check["source"].startswith("expect_answer(")
@@ -320,5 +320,5 @@ def test_time_is_measured_and_never_asserted(page):
 def test_what_is_statistical_is_a_guard(page):
     """An assertion whose comment counts networks or seeds states no spread."""
     for text in statements(page):
-        counted = r"#.*\b(\d+|five|ten|twenty) (seeds|networks|stacks|draws|runs)\b"
+        counted = r"#.*\b(\d+|five|ten|twenty) (seeds|networks|ensembles|draws|runs)\b"
         assert text.startswith("guard") or not re.search(counted, text), text
