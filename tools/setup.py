@@ -130,6 +130,7 @@ class Environment:
         """Take the folder of the checkout."""
         self.root = root
         self.folder = root / ".venv"
+        self.path = os.fsencode(str(self.folder)).decode("utf-8", "backslashreplace")
         program = "Scripts/python.exe" if os.name == "nt" else "bin/python"
         self.python = self.folder / program
         self.stamp = self.folder / "installed.json"
@@ -155,7 +156,8 @@ class Environment:
             print(reason, "Making .venv anew.", flush=True)
         # Not the Python of the environment that is about to be cleared.
         base = getattr(sys, "_base_executable", sys.executable)
-        self.ask([base, "-m", "venv", "--clear", str(self.folder)], "Making .venv")
+        make = [base, "-m", "venv", "--clear", "--without-pip", str(self.folder)]
+        self.ask(make, "Making .venv")
 
     def unusable(self):
         """Why the environment that is there cannot be used; None if it can."""
@@ -171,7 +173,7 @@ class Environment:
         if self.unfinished.exists():
             return "An earlier installation was interrupted."
         # Programs in .venv begin with the path at which they were installed.
-        if self.read_stamp().get("folder", str(self.folder)) != str(self.folder):
+        if self.read_stamp().get("folder", self.path) != self.path:
             return "This folder has moved, and .venv still names the old one."
         return None
 
@@ -208,15 +210,15 @@ class Environment:
         print(
             f"Installing into {self.folder}: some minutes the first time.", flush=True
         )
-        if not has_pip:  # uv makes environments without it
-            self.ask([str(self.python), "-m", "ensurepip"], "Installing pip")
+        if not has_pip:
+            self.ask([str(self.python), "-m", "ensurepip", "--default-pip"], "pip")
         # The locks are complete, so pip has nothing to resolve: --no-deps.
         locks = [text for name in missing for text in ("-r", LOCKS[name])]
         self.install("--only-binary=:all:", *locks)
         # setuptools is in the locks: to build the package, pip needs no index.
         self.install("--no-build-isolation", "-e", ".")
         self.ask([str(self.python), "-m", "tools.site.katex"], "Fetching KaTeX")
-        installed.update(wanted, folder=str(self.folder))
+        installed.update(wanted, folder=self.path)
         self.stamp.write_text(json.dumps(installed, indent=1), encoding="utf-8")
         print("Installed, with Python {}.{}.{}.".format(*version))
         if not quiet:
