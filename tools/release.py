@@ -1,0 +1,102 @@
+"""Build what a release uploads, and check it: `python -m tools.release`.
+
+Makes the source archive and the wheel of `unrolled` in `_build/release`, checks that
+they hold what they should, and that the change log and the notebooks speak of this
+version. On a tag, the workflow `release.yml` runs this, then uploads what it made.
+
+    python -m tools.release              # build and check
+    python -m tools.release --tag v0.2.0 # also: the tag must name this version
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+from tools.checkout import package_files
+
+ROOT = Path(__file__).parents[1]
+OUTPUT = ROOT / "_build" / "release"
+
+
+def main(argv=None):
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tag", help="of the release, such as v0.2.0")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    options = parser.parse_args(argv)
+    version = read_version()
+    if options.tag and options.tag != f"v{version}":
+        parser.error(f"--tag is {options.tag}; expected v{version}, as pyproject.toml")
+    if missing := unprepared(version):
+        parser.error("not ready for " + version + ": " + "; ".join(missing))
+    shutil.rmtree(options.output, ignore_errors=True)
+    build(options.output)
+    made = sorted(options.output.iterdir())
+    run(sys.executable, "-m", "twine", "check", "--strict", *map(str, made))
+    for path in made:
+        if missing := lacking(path):
+            sys.exit(f"{path.name} lacks {', '.join(missing)}")
+        print(f"{path.name}  {path.stat().st_size / 1000:.0f} kB")
+    return 0
+
+
+def read_version():
+    """The version that pyproject.toml gives."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)["project"]["version"]
+
+
+def unprepared(version):
+    """Files that do not speak of this version yet, with what they should say."""
+    expected = {
+        ".github/CHANGELOG.md": rf"^## \[{re.escape(version)}\] - \d{{4}}-\d\d-\d\d$",
+        "CITATION.cff": rf"^version: {re.escape(version)}$",
+    }
+    return [
+        f"{name} has no line {pattern}"
+        for name, pattern in expected.items()
+        if not re.search(pattern, (ROOT / name).read_text(encoding="utf-8"), re.M)
+    ]
+
+
+def build(output):
+    """Make the source archive and the wheel, without a network, from a clean copy."""
+    # setuptools leaves build/ and an egg-info behind, and takes up old ones.
+    source = output / "source"
+    names = ["LICENSE", "README.md", "pyproject.toml"]
+    names += [path.relative_to(ROOT) for path in package_files(ROOT / "unrolled")]
+    for name in names:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, source / name)
+    command = [sys.executable, "-m", "build", "--no-isolation"]
+    run(*command, "--outdir", str(output), str(source))
+    shutil.rmtree(source)
+
+
+def run(*command):
+    """Run a command; what it says is shown where it fails."""
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{ended.stdout}{ended.stderr}")
+
+
+def lacking(path):
+    """Files of the package that an archive or a wheel does not hold."""
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as wheel:
+            names = set(wheel.namelist())
+    else:
+        with tarfile.open(path) as archive:
+            names = {name.partition("/")[2] for name in archive.getnames()}
+    files = (p.relative_to(ROOT).as_posix() for p in package_files(ROOT / "unrolled"))
+    return [name for name in files if name not in names]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
