@@ -81,8 +81,16 @@ def cluster(tmp_path):
 
 @pytest.fixture
 def small_book(tmp_path):
-    """A checkout with three pages: words, plain code, and code with the package."""
-    root = tmp_path / "checkout"
+    """What `write_small_book` writes, for one test."""
+    return write_small_book(tmp_path / "checkout")
+
+
+def write_small_book(root):
+    """Write a checkout with three pages: words, plain code, and code with the package.
+
+    Returns:
+        `root`.
+    """
     for name in (
         "_config.yml",
         "requirements.lock",
@@ -99,7 +107,8 @@ def small_book(tmp_path):
         else:
             shutil.copy(source, target)
     chapters = "chapters:\n- file: book/plain\n- file: book/uses\n"
-    (root / "_toc.yml").write_text(f"format: jb-book\nroot: book/index\n{chapters}")
+    toc = f"format: jb-book\nroot: book/index\n{chapters}"
+    (root / "_toc.yml").write_text(toc, encoding="utf-8")
     note_run = "import os\nopen(os.environ['RUNS'], 'a').write('{} ')"
     write_page(root / "book/index.ipynb", "# Words", [])
     write_page(root / "book/plain.ipynb", "# Plain", [note_run.format("plain")])
@@ -127,4 +136,4 @@ def write_page(path, words, sources):
         "nbformat": 4,
         "nbformat_minor": 5,
     }
-    path.write_text(json.dumps(notebook))
+    path.write_text(json.dumps(notebook), encoding="utf-8")

@@ -4,6 +4,7 @@ What is fresh is decided by content and by names below the checkout, never by ti
 absolute paths: a copy of a built checkout, on another machine too, has nothing to run.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -169,8 +170,11 @@ class Book:
         """What the executed pages recorded for the claims ledger."""
         from unrolled.course.ledger import read_records
 
-        paths = (self.executed / page for page in self.pages())
-        return [record for p in paths if p.exists() for record in read_records(p)]
+        found = []
+        for page in self.pages():
+            with contextlib.suppress(OSError, ValueError):  # missing, or damaged
+                found += read_records(self.executed / page)
+        return found
 
     def uses_package(self, page):
         """Whether a code cell of `page` imports `unrolled`."""

@@ -41,7 +41,9 @@ NO_HANDOUTS = "This copy of the site came without them; `make assignments` makes
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.site.build", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--root", type=Path, default=Path(__file__).parents[2])
     parser.add_argument(
         "--output", type=Path, help="build folder (default: ROOT/_build)"

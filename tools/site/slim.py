@@ -1,6 +1,7 @@
 """Leave out of the site what no page uses: most styles, icons and scripts."""
 
 import hashlib
+import logging
 import re
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -15,18 +16,6 @@ SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
 AT_ONCE = "documentation_options.js"  # an inline script after it needs it
 STYLE = "_static/site.css"
 VERSION = "?v=VERSION-OF-STYLE"  # in pages until the style sheet is known
-THEME = "_static/scripts/pydata-sphinx-theme.js"
-# The theme lets the keyboard reach what scrolls sideways. To find out, it has all of
-# a page laid out at once; it can as well ask when a part comes near the screen.
-ASK_ALL = "{e.tabIndex=e.scrollWidth"
-ASK_SHOWN = (
-    "{if(e.checkVisibility?.({contentVisibilityAuto:!0})??!0)e.tabIndex=e.scrollWidth"
-)
-ASK_ONCE = 'window.addEventListener("resize",t),new MutationObserver(t)'
-ASK_AGAIN = (
-    '["contentvisibilityautostatechange","toggle"].forEach('
-    "e=>document.addEventListener(e,t,!0)),"
-)
 
 
 def slim_page(soup, folder, searches):
@@ -84,12 +73,8 @@ def slim_site(outdir, sheets, names):
         outdir: folder of the site.
         sheets: its style sheets in their order, relative to `_static`.
         names: classes and ids of its pages. What scripts may add is found here.
-
-    Raises:
-        RuntimeError: where the theme's script is not the one that is known here.
     """
     static = Path(outdir, "_static")
-    ask_when_shown(Path(outdir, THEME))
     (static / "scripts/fontawesome.js").unlink(missing_ok=True)
     for pattern in ("*.map", "*.ttf"):
         for path in static.rglob(pattern):
@@ -107,17 +92,9 @@ def slim_site(outdir, sheets, names):
     keep_used_icons(Path(outdir, FONTS), style)
 
 
-def ask_when_shown(script):
-    """Have the theme's script look at what is on the screen only; changes the file."""
-    text = script.read_text(encoding="utf-8")
-    if text.count(ASK_ALL) != 1 or text.count(ASK_ONCE) != 1:
-        raise RuntimeError(f"{THEME}: the theme has changed; see ASK_ALL in slim.py.")
-    text = text.replace(ASK_ALL, ASK_SHOWN).replace(ASK_ONCE, ASK_AGAIN + ASK_ONCE)
-    script.write_text(text, encoding="utf-8")
-
-
 def keep_used_icons(folder, style):
     """Cut the fonts in a folder down to the icons that a style sheet names."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # not a line per glyph
     codes = {ord(c) for c in style if "\ue000" <= c <= "\uf8ff"}
     codes |= {int(code, 16) for code in re.findall(r'"\\([0-9a-f]+)"', style)}
     for path in folder.glob("*.woff2"):

@@ -61,6 +61,7 @@ class Typesetter:
             self.process.stdin.flush()
             answer = json.loads(self.process.stdout.readline())
         except (OSError, ValueError) as error:
+            self.close()
             raise RuntimeError(f"KaTeX has ended ({error!r})") from error
         if "error" in answer:
             raise RuntimeError(f"KaTeX, on {formula!r}: {answer['error']}")

@@ -1,218 +1,320 @@
-"""What `make book` promises, on a book of three small pages."""
+"""What `make book` promises, on a book of four small pages that is built once."""
 
 import contextlib
+import json
 import os
+import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pikepdf
 import psutil
 import pytest
+from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
 
-from tests.conftest import write_page
+from tests.conftest import ROOT, write_page, write_small_book
 from tools import checkout
-from tools.site import build
+from tools.site import build, extension, notebooks
+from tools.site.typeset import NODE, Typesetter
+from unrolled import tasks
+
+NOTE_RUN = "import os\nopen(os.environ['RUNS'], 'a').write('{} ')\n"
+WORDS = """# Plain
+
+![A [row] of cells](_assets/diagrams/rnn-unrolled.svg)
+
+[A section](uses.ipynb#uses), [this page](#plain), [a host](https://example.org)
+"""
+TABLE = """from IPython.display import HTML
+HTML('<table class="dataframe"><thead><tr><th>steps $T$</th></tr></thead>'
+     '<tr><td>$5 and up</td></tr></table>')"""
+LEDGER = """from unrolled.course import read_ledger
+{row["name"]: row["effect"] for row in read_ledger() if "effect" in row}"""
+CLAIM = """from unrolled.course import record_claim
+record_claim("four-times-time", {holds}, effect={effect}, of="ratio", data="-")"""
 
 
-@pytest.fixture
-def make(small_book, tmp_path, monkeypatch):
-    """Run the build of the small book; returns its result and which pages ran."""
-    log = tmp_path / "runs"
-    monkeypatch.setenv("UNROLLED_MNIST", "embedded")
-
-    def run(*arguments, command=None):
-        log.write_text("")
-        result = subprocess.run(
-            command or [sys.executable, "-m", "tools.site.build", *arguments],
-            env=os.environ | {"RUNS": str(log)},
-            cwd=small_book,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return result, sorted(log.read_text().split())
-
-    return run
-
-
-def test_from_nothing_to_a_fresh_site(make, small_book):
-    result, ran = make()
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert ran == ["plain", "uses"]  # each once
-    assert "[3/3]" in result.stdout and "book/plain.ipynb" in result.stdout
-    index = small_book / "_build/html/index.html"
-    assert str(index) in result.stdout and index.exists()
-
-    result, ran = make()
-    assert result.returncode == 0 and ran == []
-    assert "nothing to run" in result.stdout and "nothing changed" in result.stdout
-    assert make("--check")[0].returncode == 0
-
-    # Sources are left alone: no outputs came into them.
-    assert '"outputs": []' in (small_book / "book/plain.ipynb").read_text()
-
-
-def test_the_book_as_a_pdf(make, small_book, browser):
-    """Whole, and with an outline that names its pages."""
-    result, _ = make(command=[sys.executable, "-m", "tools.site.pdf"])
-    assert result.returncode != 0 and "make book" in result.stderr
-    assert make()[0].returncode == 0
-    result, _ = make(command=[sys.executable, "-m", "tools.site.pdf"])
-    assert result.returncode == 0, result.stdout + result.stderr
-    book = small_book / "_build/html/_downloads/gates-and-gradients.pdf"
-    assert str(book) in result.stdout
-    with pikepdf.open(book) as pdf, pdf.open_outline() as outline:
-        assert len(pdf.pages) >= 3
-        assert [item.title for item in outline.root] == ["Words"]
-        assert [item.title for item in outline.root[0].children] == ["Plain", "Uses"]
-
-
-def change_page(root):
+def write_ledger_page(root):
     write_page(
-        root / "book/plain.ipynb",
-        "# Plain, changed",
-        ["import os\nopen(os.environ['RUNS'], 'a').write('plain ')"],
+        root / "book/a-ledger.ipynb", "# Ledger", [NOTE_RUN.format("ledger") + LEDGER]
     )
 
 
-def touch_package(root):
-    (root / "unrolled/course/measure.py").touch()
+def write_claim(root, effect=4.0, words="# Uses", holds=True):
+    claim = CLAIM.format(effect=effect, holds=holds)
+    write_page(root / "book/uses.ipynb", words, [NOTE_RUN.format("uses") + claim])
 
 
-def change_package(root):
-    """With the old time kept, as a checkout or an unpacked archive may do."""
-    path = root / "unrolled/course/measure.py"
+def write_plain(root, words=WORDS, code=TABLE):
+    write_page(root / "book/plain.ipynb", words, [NOTE_RUN.format("plain") + code])
+
+
+def run(root, *arguments, command=None, **variables):
+    """Run a command in a checkout; returns its result and which pages ran, in order."""
+    log = root.parent / "runs"
+    log.write_text("", encoding="utf-8")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("UNROLLED_")}
+    result = subprocess.run(
+        command or [sys.executable, "-m", "tools.site.build", *arguments],
+        env=clean | {"UNROLLED_MNIST": "embedded", "RUNS": str(log)} | variables,
+        cwd=root,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return result, log.read_text(encoding="utf-8").split()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A small book with a ledger, its build, and which pages ran; not to be changed."""
+    root = write_small_book(tmp_path_factory.mktemp("built") / "checkout")
+    with (root / "_toc.yml").open("a", encoding="utf-8") as toc:
+        toc.write("- file: book/a-ledger\n")
+    write_plain(root)
+    write_claim(root)
+    write_ledger_page(root)
+    result, ran = run(root)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return SimpleNamespace(root=root, said=result.stdout, ran=ran)
+
+
+@pytest.fixture
+def book(built, tmp_path, monkeypatch):
+    """A copy of the built book, in another folder and with new times."""
+    root = tmp_path / "Мои курсы 课程 (1)"
+    shutil.copytree(built.root, root, copy_function=shutil.copyfile)
+    monkeypatch.setenv("UNROLLED_MNIST", "embedded")
+    monkeypatch.delenv("UNROLLED_SEED", raising=False)
+    return root
+
+
+def test_from_nothing_to_a_fresh_site(built):
+    assert sorted(built.ran[:2]) == ["plain", "uses"]
+    assert built.ran[2:] == ["ledger"]  # the first by name, and yet the last
+    assert "[3/3]" in built.said and "book/plain.ipynb" in built.said
+    index = built.root / "_build/html/index.html"
+    assert str(index) in built.said and index.exists()
+    # Sources are left alone: no outputs came into them.
+    source = (built.root / "book/plain.ipynb").read_text(encoding="utf-8")
+    assert '"outputs": []' in source
+
+
+def test_a_copy_elsewhere_has_nothing_to_run(built, book):
+    result, ran = run(book)
+    assert result.returncode == 0 and ran == []
+    assert "nothing to run" in result.stdout and "nothing changed" in result.stdout
+    assert run(book, "--check")[0].returncode == 0
+    for path in (book / "_build/executed").rglob("*.ipynb"):
+        text = path.read_text(encoding="utf-8")
+        assert json.loads(text)["metadata"]["run"].keys() == {"fingerprint", "seconds"}
+        assert str(built.root) not in text and "iopub" not in text
+
+
+# What is out of date, by content and names
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The 5,000 digits, loaded once."""
+    return tasks.load_mnist("embedded")
+
+
+@pytest.fixture
+def stale(book, digits, monkeypatch):
+    """A function: the pages of the copy that would run, and whether the site is old."""
+    load = tasks.load_mnist
+
+    def load_once(source=None):
+        named = source or os.environ.get("UNROLLED_MNIST")
+        return digits if named == "embedded" else load(source)
+
+    monkeypatch.setattr(tasks, "load_mnist", load_once)
+
+    def look():
+        found = checkout.Book(book, book / "_build")
+        pages = [p.stem for p in found.pages() if not found.is_fresh(p)]
+        return pages, not found.site_is_fresh()
+
+    return look
+
+
+def append(path, text="\n# changed\n"):
+    """Change a file and keep its times, as an unpacked archive may do."""
     times = path.stat()
-    path.write_text(path.read_text() + "\n# changed\n")
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def change_pins(root):
-    with (root / "requirements.lock").open("a") as lock:
-        lock.write("# changed\n")
+def rename(path):
+    path.rename(path.with_name("renamed.py"))
 
 
+NOTHING, PACKAGE = [], ["a-ledger", "uses"]
+EVERYTHING = ["a-ledger", "index", "plain", "uses"]
 CHANGES = {
-    "a page touched": (lambda root: (root / "book/plain.ipynb").touch(), ["plain"]),
-    "a page edited": (change_page, ["plain"]),
-    "the package touched": (touch_package, ["uses"]),
-    "the package edited": (change_package, ["uses"]),
-    "the pins": (change_pins, ["plain", "uses"]),
-    "only the style": (
-        lambda root: (root / "book/_assets/gates.css").write_text(""),
-        [],
+    "a page touched": (
+        lambda root: (root / "book/plain.ipynb").touch(),
+        NOTHING,
+        False,
+    ),
+    "a page edited": (lambda root: write_plain(root, "# Other"), ["plain"], False),
+    "a module touched": (
+        lambda root: (root / "unrolled/course/measure.py").touch(),
+        NOTHING,
+        False,
+    ),
+    "a module edited": (
+        lambda root: append(root / "unrolled/course/measure.py"),
+        PACKAGE,
+        True,
+    ),
+    "a module renamed": (
+        lambda root: rename(root / "unrolled/course/measure.py"),
+        PACKAGE,
+        True,
+    ),
+    "the pins": (lambda root: append(root / "requirements.lock"), EVERYTHING, True),
+    "the style": (
+        lambda root: append(root / "book/_assets/gates.css", "p {}"),
+        NOTHING,
+        True,
+    ),
+    "what builds the site": (
+        lambda root: append(root / "tools/site/slim.py"),
+        NOTHING,
+        True,
+    ),
+    "a hidden file": (
+        lambda root: (root / "book/.DS_Store").touch(),
+        NOTHING,
+        False,
+    ),
+    "a damaged copy": (
+        lambda root: (root / "_build/executed/book/plain.ipynb").write_bytes(b"{"),
+        ["plain"],
+        True,
     ),
 }
 
 
-def test_what_runs_again(make, small_book):
-    assert make("--execute-only")[1] == ["plain", "uses"]
-    for name, (change, expected) in CHANGES.items():
-        change(small_book)
-        result, ran = make("--execute-only")
-        assert result.returncode == 0, result.stdout
-        assert ran == expected, name
-    assert make("--execute-only")[1] == []
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_change_makes_stale(book, stale, name):
+    assert stale() == (NOTHING, False)
+    change, pages, site = CHANGES[name]
+    change(book)
+    assert stale() == (pages, site)
 
 
-LEDGER = """from unrolled.course import read_ledger
-rows = {r["name"]: r["verdict"] for r in read_ledger()}
-import os
-open(os.environ['RUNS'], 'a').write('ledger=' + str(rows["four-times-time"]) + ' ')"""
-CLAIM = """from unrolled.course import record_claim
-record_claim("four-times-time", {holds}, effect=4.0, of="ratio", data="-")"""
-
-
-def test_the_ledger_runs_last_and_when_a_record_changes(make, small_book):
-    """Sorted by name it would be first; it must read what this run recorded."""
-    write_page(small_book / "book/a-ledger.ipynb", "# Ledger", [LEDGER])
-    assert "ledger=None" in make("--execute-only")[1]
-    uses = small_book / "book/uses.ipynb"
-    write_page(uses, "# Uses", [CLAIM.format(holds=True)])
-    assert make("--execute-only")[1] == ["ledger=supported"]
-    write_page(uses, "# Uses", [CLAIM.format(holds=False)])
-    assert make("--execute-only")[1] == ["ledger=refuted"]
-    uses.touch()  # runs again, and records the same
-    assert make("--execute-only")[1] == []
-
-
-def test_another_data_set_or_seed_runs_what_uses_them(make, monkeypatch, tmp_path):
+def test_what_the_surroundings_make_stale(stale, monkeypatch, tmp_path):
     from tests.unrolled.tasks.test_mnist import write_npz
 
-    assert make("--execute-only")[1] == ["plain", "uses"]
+    monkeypatch.setenv("UNROLLED_SEED", "")  # as unset
+    assert stale()[0] == NOTHING
+    monkeypatch.setenv("UNROLLED_SEED", "0")
+    assert stale()[0] == NOTHING
     monkeypatch.setenv("UNROLLED_SEED", "1")
-    assert make("--execute-only")[1] == ["uses"]
-    write_npz(tmp_path / "other.npz")
-    monkeypatch.setenv("UNROLLED_MNIST", "../other.npz")  # seen from the checkout
-    assert make("--execute-only")[1] == ["uses"]
-    assert make("--execute-only")[1] == []
+    assert stale()[0] == PACKAGE
+    monkeypatch.delenv("UNROLLED_SEED")
+    monkeypatch.setenv("UNROLLED_MNIST", str(write_npz(tmp_path / "other.npz")))
+    assert stale()[0] == PACKAGE
+    monkeypatch.setenv("UNROLLED_MNIST", "embedded")
+    assert stale()[0] == NOTHING
+    monkeypatch.setattr("platform.python_version", lambda: "3.99.0")
+    assert stale()[0] == EVERYTHING
 
 
-def test_a_broken_cell_stops_the_build_and_keeps_the_site(make, small_book):
-    assert make()[0].returncode == 0
-    index = small_book / "_build/html/book/plain.html"
-    before = index.read_bytes()
-    write_page(small_book / "book/plain.ipynb", "# Broken", ["x = 0", "1 / x"])
-    result, _ = make()
-    assert result.returncode != 0
-    assert "book/plain.ipynb failed" in result.stdout
-    assert "ZeroDivisionError" in result.stdout and "1 / x" in result.stdout
-    assert index.read_bytes() == before
-    assert make("--check")[0].returncode == 1
+def test_the_ledger_is_stale_when_a_record_changes(book, stale):
+    """And not when a page ran again and recorded the same."""
+    path = book / "_build/executed/book/uses.ipynb"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"seconds": ', '"seconds": 1'), encoding="utf-8")
+    assert stale()[0] == []
+    changed = text.replace('"supported"', '"refuted"')
+    assert changed != text
+    path.write_text(changed, encoding="utf-8")
+    assert stale()[0] == ["a-ledger"]
 
-    # Not remembered as done: the next run meets the same error, and only that page's.
-    result, ran = make()
-    assert result.returncode != 0 and "uses" not in ran
+
+def test_what_changed_runs_and_the_ledger_after_it(book, stale):
+    (book / "_build/executed/book/gone.ipynb").write_text("{}", encoding="utf-8")
+    write_claim(book, effect=5.0)
+    result, ran = run(book, "--execute-only")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert ran == ["uses", "ledger"]
+    executed = book / "_build/executed/book"
+    assert "5.0" in (executed / "a-ledger.ipynb").read_text(encoding="utf-8")
+    assert not (executed / "gone.ipynb").exists()  # of a page that was removed
+    assert stale()[0] == []
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    "pattern",
+    ["book/plain.ipynb", "./book/plain.ipynb", "book/p*", "book//x/../plain.ipynb"],
+)
+@pytest.mark.parametrize("form", ["{}", "{root}/{}", "{link}/{}"])
+@pytest.mark.parametrize("slash", ["/", "\\"])
+def test_pages_can_be_named_in_many_ways(tmp_path, pattern, form, slash):
+    root, link = tmp_path / "a [b]", tmp_path / "link"
+    (root / "book/x").mkdir(parents=True)
+    link.symlink_to(root)
+    for name in ("plain", "uses"):
+        write_page(root / f"book/{name}.ipynb", "# Page", [])
+    book = checkout.Book(root, root / "_build")
+    named = form.format(pattern, root=root, link=link).replace("/", slash)
+    assert book.pages(named) == [Path("book/plain.ipynb")]
+    whole = form.format("book/", root=root, link=link).replace("/", slash)
+    assert len(book.pages(whole)) == 2
+
+
+# What is refused, before anything changes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "says"),
     [
-        ("# Plain\n\n[nowhere](missing.ipynb)", "missing.ipynb"),
-        ("# Plain\n\n![](missing.png)", "missing.png"),
+        ([], {"UNROLLED_SEED": "abc"}, "UNROLLED_SEED is 'abc'; expected an integer"),
+        (["--only", "book/plain.ipynb"], {"UNROLLED_SEED": "-1"}, "UNROLLED_SEED"),
+        ([], {"UNROLLED_MNIST": "nowhere.npz"}, "nowhere.npz"),
+        (["--only", "book/9*"], {}, "--only 'book/9*' matches no page of"),
+        (["--only", "/etc/*.ipynb"], {}, "--only: pattern is '/etc/*.ipynb'; expected"),
+        (["--only", "../book"], {}, "--only: pattern is '../book'; expected"),
+        (["--only", ""], {}, "--only: pattern is ''; expected"),
+        (["--only", "C:\\book\\plain.ipynb"], {}, "plain.ipynb"),
+        (["--processes", "0"], {}, "--processes is 0; expected 1 or more"),
+        (["--root", "nowhere"], {}, "--root nowhere: no checkout of the book"),
     ],
 )
-def test_a_warning_stops_the_site(make, small_book, words, says):
-    assert make()[0].returncode == 0
-    page = small_book / "_build/html/book/plain.html"
-    before = page.read_bytes()
-    write_page(small_book / "book/plain.ipynb", words, ["1 + 1"])
-    for _ in range(2):  # and again: nothing is hidden by what the failed build has read
-        result, _ = make()
-        assert result.returncode != 0 and says in result.stdout
-        assert page.read_bytes() == before
+def test_wrong_input_changes_nothing(
+    book, monkeypatch, capsys, arguments, variables, says
+):
+    append(book / "requirements.lock")  # every page is out of date
+    before = {p: p.read_bytes() for p in book.rglob("*") if p.is_file()}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as stop:
+        build.main(["--root", str(book), *arguments])
+    assert stop.value.code == 2
+    assert says in capsys.readouterr().err
+    assert before == {p: p.read_bytes() for p in book.rglob("*") if p.is_file()}
 
 
-def test_plain_jupyter_book_build(make, small_book):
-    """What people try first works too, and executes by itself."""
-    program = Path(sys.executable).parent / "jupyter-book"
-    result, ran = make(command=[str(program), "build", "."])
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert ran == ["plain", "uses"]
-    assert (small_book / "_build/html/book/plain.html").exists()
-
-
-def test_data_that_is_refused_stops_before_any_page(make, monkeypatch, tmp_path):
-    monkeypatch.setenv("UNROLLED_MNIST", str(tmp_path / "nowhere.npz"))
-    result, ran = make()
-    assert result.returncode != 0 and ran == []
-    assert "nowhere.npz" in result.stderr and "Traceback" not in result.stderr
-
-
-def test_only_that_matches_nothing_is_refused(capsys):
+def test_a_page_that_is_no_notebook_is_named(book, capsys):
+    (book / "book/plain.ipynb").write_text('{"cells": [', encoding="utf-8")
     with pytest.raises(SystemExit):
-        build.main(["--check", "--only", "book/9*"])
-    assert "matches no page" in capsys.readouterr().err
+        build.main(["--root", str(book)])
+    assert "book/plain.ipynb is not a notebook" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("source", "uses"),
     [
-        ("x = 1\nfrom unrolled import load_mnist", True),
+        ("x = 1\nfrom unrolled.tasks import load_mnist", True),
         ("if x:\n    import unrolled.tasks.mnist", True),
-        ("recurrent_kernel = 1", False),
+        ("unrolled_kernel = 1", False),
         ("# import unrolled", False),
     ],
 )
@@ -221,20 +323,315 @@ def test_which_pages_use_the_package(tmp_path, source, uses):
     assert checkout.Book(tmp_path, tmp_path).uses_package("page.ipynb") is uses
 
 
-def test_a_page_that_is_no_notebook_is_named(make, small_book):
-    (small_book / "book/plain.ipynb").write_text('{"cells": [')
-    result, ran = make()
-    assert result.returncode != 0 and ran == []
-    assert "book/plain.ipynb is not a notebook" in result.stderr
+# What goes wrong on the way
 
 
-def test_what_a_crash_leaves_running_does_not_hold_the_build(tmp_path):
-    """It is ended, not waited for; if it were, it would say so after an hour."""
-    woke = tmp_path / "woke"
-    left = f"(sleep 3600; touch '{woke}') & echo $!; exit 3"
-    status, output = build.run_quietly(["sh", "-c", left])
-    assert status == 3
+def test_a_broken_cell_stops_the_build_and_keeps_what_there_was(book, stale):
+    page = Path("book/plain.ipynb")
+    kept = [book / "_build/html/book/plain.html", book / "_build/executed" / page]
+    before = [path.read_bytes() for path in kept]
+    write_plain(book, "# Broken", "1 / 0")
+    result, ran = run(book)
+    assert result.returncode == 1 and ran == ["plain"]
+    assert f"{page} failed" in result.stdout
+    assert "ZeroDivisionError" in result.stdout and "1 / 0" in result.stdout
+    assert [path.read_bytes() for path in kept] == before
+    assert stale()[0] == ["plain"]  # not remembered as done
+
+
+def test_a_warning_stops_the_site(book, capsys):
+    page = book / "_build/html/book/plain.html"
+    before = page.read_bytes()
+    words = "# Plain\n\n[nowhere](missing.ipynb)\n\n![A picture](missing.png)"
+    write_page(book / "_build/executed/book/plain.ipynb", words, [])
+    for _ in range(2):  # and again: nothing is hidden by what the failed build has read
+        assert not build.build_site(checkout.Book(book, book / "_build"))
+        said = capsys.readouterr().out
+        assert "missing.ipynb" in said and "missing.png" in said
+        assert "The site was not built" in said and page.read_bytes() == before
+
+
+def test_foreign_settings_do_not_reach_the_pages(book, tmp_path):
+    """Other people's pytest options, odd temporary folders, a console without "…"."""
+    temporary = tmp_path / "_build/a [b] $HOME"
+    temporary.mkdir(parents=True)
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no\n", encoding="utf-8")
+    (tmp_path / "conftest.py").write_text("1 / 0", encoding="utf-8")
+    write_plain(book, "# Plain", 'print("…")\n1 / 0')
+    result, ran = run(
+        book,
+        "--execute-only",
+        TMPDIR=str(temporary),
+        PYTEST_ADDOPTS="--no-such-option",
+        PYTEST_PLUGINS="nowhere",
+        PYTHONIOENCODING="ascii",
+        LC_ALL="C",
+    )
+    assert result.returncode == 1 and ran == ["plain"], result.stdout + result.stderr
+    assert "ZeroDivisionError" in result.stdout and "\\u2026" in result.stdout
+    assert not result.stderr and not list(temporary.iterdir())
+
+
+@pytest.mark.parametrize("inside", ["plain", "_build", "_build/x/_build"])
+def test_pages_run_below_no_folder_that_nbmake_skips(tmp_path, monkeypatch, inside):
+    folder = tmp_path / inside
+    folder.mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    with build.staging_folder() as staging:
+        assert "_build" not in staging.parts and tmp_path in staging.parents
+    assert not staging.exists()
+
+
+INTERRUPT = """import os, psutil, signal, time
+open(os.environ["RUNS"], "a").write(f"{os.getpid()} ")
+[build] = [p for p in psutil.Process().parents() if "tools.site.build" in p.cmdline()]
+build.send_signal(signal.SIGINT)
+time.sleep(3600)"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="one cannot press Ctrl-C for another")
+def test_interrupted_says_so_and_keeps_what_has_run(book, stale):
+    append(book / "requirements.lock")
+    write_page(book / "book/plain.ipynb", "# Plain", [INTERRUPT])
+    result, (kernel,) = run(book, "--processes=1")
+    assert result.returncode == 130
+    assert "what has run is kept" in result.stderr
+    assert "Traceback" not in result.stderr
     with contextlib.suppress(psutil.NoSuchProcess):
-        while psutil.Process(int(output)).status() != psutil.STATUS_ZOMBIE:
-            time.sleep(0.01)
-    assert not woke.exists()
+        psutil.Process(int(kernel)).wait()
+    assert stale()[0] == ["a-ledger", "plain", "uses"]
+
+
+def test_a_crash_that_leaves_something_running_does_not_hold_the_build():
+    code = "import subprocess, sys; print(subprocess.Popen({}).pid); sys.exit(3)"
+    sleep = [sys.executable, "-c", "import time; time.sleep(3600)"]
+    status, output = build.run_quietly([sys.executable, "-c", code.format(sleep)])
+    assert status == 3
+    psutil.Process(int(output)).kill()
+
+
+def test_what_is_ended_ends_with_all_that_it_started():
+    code = "import subprocess; print(subprocess.Popen({}).pid, flush=True); input()"
+    sleep = [sys.executable, "-c", "import time; time.sleep(3600)"]
+    process = psutil.Popen(
+        [sys.executable, "-c", code.format(sleep)], stdin=-1, stdout=-1
+    )
+    child = psutil.Process(int(process.stdout.readline()))
+    build.end_tree(process)
+    process.communicate()
+    child.wait()
+    build.end_tree(process)  # nothing to end
+
+
+def test_a_site_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
+    """As on Windows, where a program has a file of it open."""
+    old, new = tmp_path / "html", tmp_path / "new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "index.html").write_text(folder.name, encoding="utf-8")
+    rename = Path.rename
+
+    def refuse(path, target):
+        if path == new:
+            raise PermissionError("a file is open")
+        return rename(path, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        with pytest.raises(PermissionError):
+            build.replace_folder(old, new)
+    assert (old / "index.html").read_text(encoding="utf-8") == "html"
+    build.replace_folder(old, new)
+    assert (old / "index.html").read_text(encoding="utf-8") == "new"
+    assert sorted(tmp_path.iterdir()) == [old]
+
+
+# A plain `jupyter-book build .`: what people try first
+
+
+def files(root):
+    """Every file of a checkout outside its build folder, and what is in it."""
+    return {
+        path: path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not {"_build", "__pycache__"} & set(path.parts)
+    }
+
+
+def test_plain_jupyter_book_build(book):
+    """It executes by itself, the ledger last, and leaves nothing else behind."""
+    write_claim(book, effect=5.0)  # not what is in _build/executed
+    before = files(book)
+    program = Path(sys.executable).parent / "jupyter-book"
+    result, ran = run(book, command=[program, "build", "."])
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert ran == ["plain", "uses", "ledger"]
+    assert files(book) == before
+    folder = book / "_build/html/book"
+    ledger = json.loads((folder / "claims-ledger.json").read_text(encoding="utf-8"))
+    assert [row["effect"] for row in ledger if "effect" in row] == [5.0]
+    assert "5.0" in (folder / "a-ledger.html").read_text(encoding="utf-8")
+    assert not checkout.Book(book, book / "_build").site_is_fresh()
+
+
+def test_pages_that_are_written_again_start_anew(tmp_path):
+    """Else they would be repaired twice; a folder that Sphinx did not make stays."""
+    app = SimpleNamespace(builder=SimpleNamespace(format="html"), outdir=tmp_path)
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book/page.html").touch()
+    extension.empty_site(app)
+    assert (tmp_path / "book/page.html").exists()
+    (tmp_path / ".buildinfo").touch()
+    extension.empty_site(app)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_ledger_is_read_last_and_again(built, monkeypatch):
+    """Also where only another page has changed; but not where nothing has."""
+    monkeypatch.setenv("UNROLLED_LEDGER", "")
+    env = SimpleNamespace(
+        found_docs={"book/plain", "book/a-ledger", "book/uses", "book/words"},
+        doc2path=lambda name: f"{name}.md" if "words" in name else f"{name}.ipynb",
+    )
+    app = SimpleNamespace(srcdir=built.root, outdir=built.root / "_build/html")
+    for names, expected in [
+        (["book/a-ledger", "book/uses"], ["book/uses", "book/a-ledger"]),
+        (["book/words"], ["book/words", "book/a-ledger"]),
+        ([], []),
+    ]:
+        extension.read_ledger_last(app, env, names)
+        assert names == expected
+    executed = str(built.root / "_build/jupyter_execute")
+    assert os.environ["UNROLLED_LEDGER"] == executed
+
+
+# What the site shows and offers
+
+
+def read_soup(root, page):
+    path = root / "_build/html/book" / page
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def test_formulas_in_tables_are_typeset(built):
+    table = read_soup(built.root, "plain.html").select_one("table.dataframe")
+    assert table.select_one("th .katex-mathml annotation").get_text() == "T"
+    assert table.select_one("th").get_text().startswith("steps ")
+    assert table.select_one("td").get_text() == "$5 and up"
+
+
+def test_the_ledger_lies_beside_its_page(built):
+    folder = built.root / "_build/html/book"
+    ledger = json.loads((folder / "claims-ledger.json").read_text(encoding="utf-8"))
+    assert [row["effect"] for row in ledger if "effect" in row] == [4.0]
+    assert "four-times-time" in (folder / "claims-ledger.csv").read_text("utf-8")
+
+
+def test_downloads_stand_alone(built):
+    """Both forms: pictures are inside, links lead to the published site."""
+    soup = read_soup(built.root, "plain.html")
+    links = [a["href"] for a in soup.select("a[download]")]
+    links = [link for link in links if link.endswith(".ipynb")]
+    assert len(links) == 2
+    base = "https://gates-and-gradients.github.io/book/book/"
+    for link, has_outputs in zip(links, (False, True), strict=True):
+        path = (built.root / "_build/html/book" / link).resolve()
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        words, code = notebook["cells"]
+        # As strict with addresses as the JavaScript of that name, which VS Code uses.
+        html = MarkdownIt().render("".join(words["source"]))
+        page = BeautifulSoup(html, "html.parser")
+        assert page.img["alt"] == "A [row] of cells"
+        assert page.img["src"].startswith("data:image/png;base64,iVBORw0KGgo")
+        assert [a["href"] for a in page.select("a")] == [
+            f"{base}uses.html#uses",
+            "#plain",
+            "https://example.org",
+        ]
+        assert bool(code["outputs"]) is has_outputs
+        assert "run" not in notebook["metadata"]
+
+
+def test_links_in_outputs_lead_to_the_site(tmp_path):
+    (tmp_path / "book/1").mkdir(parents=True)
+    (tmp_path / "book/1/a.html").touch()
+    data = {"text/markdown": "[1](../1/a.ipynb), [2](b.ipynb)"}
+    cell = SimpleNamespace(cell_type="code", get=lambda *_: [{"data": data}])
+    notebook = SimpleNamespace(cells=[cell], metadata={})
+    site = "https://example.org/"
+    notebooks.stand_alone(notebook, "book/1/b.ipynb", tmp_path, tmp_path, site)
+    expected = "[1](https://example.org/book/1/a.html), [2](b.ipynb)"
+    assert data["text/markdown"] == expected
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "book/_assets/diagrams").glob("*.svg")))
+def test_diagrams_are_drawn_with_their_words(path, tmp_path):
+    """With the fonts that we name, whatever fonts a machine has."""
+    assert notebooks.draw(path).startswith(b"\x89PNG")
+    mute = tmp_path / path.name
+    text = (
+        path.read_text(encoding="utf-8").replace("<text", "<g").replace("</text", "</g")
+    )
+    mute.write_text(text, encoding="utf-8")
+    assert len(notebooks.draw(mute)) < 0.8 * len(notebooks.draw(path))
+
+
+def test_the_book_as_a_pdf(book, browser):
+    """Whole, and with an outline that names its pages."""
+    command = [sys.executable, "-m", "tools.site.pdf"]
+    result, _ = run(book, command=command)
+    assert result.returncode == 0, result.stdout + result.stderr
+    path = book / "_build/html/_downloads/gates-and-gradients.pdf"
+    assert str(path) in result.stdout
+    with pikepdf.open(path) as pdf, pdf.open_outline() as outline:
+        assert len(pdf.pages) >= 4
+        assert [item.title for item in outline.root] == ["Words"]
+        titles = [item.title for item in outline.root[0].children]
+        assert titles == ["Plain", "Uses", "Ledger"]
+    shutil.rmtree(book / "_build/source")
+    result, _ = run(book, command=command)
+    assert result.returncode != 0 and "make book" in result.stderr
+
+
+# KaTeX
+
+
+@pytest.fixture(scope="module")
+def katex():
+    from tools.site.katex import files
+
+    return files() / "katex.min.js"
+
+
+def test_formulas_with_any_letters(katex):
+    typesetter = Typesetter(katex)
+    assert ">α<" in typesetter.render("α_t")
+    assert "katex-display" in typesetter.render("1", {"displayMode": True})
+    assert "#cc0000" in typesetter.render(r"\frac{")
+    process = typesetter.process
+    typesetter.close()
+    assert process.returncode == 0
+    assert ">x<" in typesetter.render("x")  # it starts again
+    typesetter.close()
+
+
+def test_katex_that_fails_is_an_error(tmp_path):
+    (tmp_path / "broken.js").write_text("process.exit(1)", encoding="utf-8")
+    with pytest.raises(RuntimeError, match="KaTeX has ended"):
+        Typesetter(tmp_path / "broken.js").render("x")
+
+
+def test_katex_ends_with_the_build_however_that_ends(katex):
+    code = f"""import os
+from pathlib import Path
+from tools.site.typeset import Typesetter
+typesetter = Typesetter(Path({str(katex)!r}))
+typesetter.render("x")
+print(typesetter.process.pid, flush=True)
+os.abort()"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False
+    )
+    assert ran.returncode != 0 and NODE.exists()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(int(ran.stdout)).wait()

@@ -382,11 +382,3 @@ def test_only_unused_styles_are_left_out():
     assert slim.keep_used_rules(css, {"a", "c"}).replace(" ", "") == (
         ".a{x:1}p>i{x:3}@mediaprint{.a:not(.b){x:5}}"
     )
-
-
-def test_a_new_theme_script_is_noticed(tmp_path):
-    script = tmp_path / slim.THEME
-    script.parent.mkdir(parents=True)
-    script.write_text("another version")
-    with pytest.raises(RuntimeError, match="theme has changed"):
-        slim.slim_site(tmp_path, [], set())
