@@ -12,6 +12,7 @@ content: where nothing changed, a second call returns at once.
 
 # Must start on older Pythons, to tell which one to take: nothing newer than f-strings.
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -249,36 +250,36 @@ class Environment:
     def install(self, *arguments):
         """Run pip; what it breaks off in the middle is not used afterwards."""
         self.unfinished.touch()
-        shows = sys.stdout.isatty()
-        changing = False  # until pip says that it installs, it only downloads
-        pip = subprocess.Popen(
-            [str(self.python), *PIP, *arguments],
-            cwd=str(self.root),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            env=dict(os.environ, **PIP_ENVIRONMENT),
-        )
+        with self.log.open("w", encoding="utf-8") as log:
+            pip = subprocess.Popen(
+                [str(self.python), *PIP, *arguments],
+                cwd=str(self.root),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(os.environ, **PIP_ENVIRONMENT),
+            )
         try:
-            with self.log.open("w", encoding="utf-8") as log:
-                for line in pip.stdout:
-                    log.write(line)
-                    changing = changing or line.startswith("Installing collected")
-                    if shows and re.match(r" *(Downloading|Installing) ", line):
-                        print(f"\r{line.strip():70.70}", end="", flush=True)
+            while sys.stdout.isatty() and pip.poll() is None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    pip.wait(0.5)
+                # The last line, until the next one or the end takes its place.
+                last = self.said().splitlines()[-1] if pip.poll() is None else ""
+                print(f"{last:78.78}", end="\r", flush=True)
+            pip.wait()
         except BaseException:  # Ctrl-C
             pip.terminate()
+            pip.wait()
             raise
         finally:
-            status = pip.wait()
-            if shows:
-                print("\r" + " " * 70, end="\r", flush=True)
-            if status == 0 or not changing:
+            # Until it says so, pip downloads, and has changed nothing.
+            if pip.returncode == 0 or "\nInstalling collected" not in self.said():
                 self.unfinished.unlink()
-        if status != 0:
-            said = self.log.read_text(encoding="utf-8")
-            raise SetupError(explain(said, "pip", f" (see {self.log})"))
+        if pip.returncode != 0:
+            raise SetupError(explain(self.said(), "pip", f" (see {self.log})"))
+
+    def said(self):
+        """What pip has said so far."""
+        return "\n" + self.log.read_text(encoding="utf-8", errors="replace")
 
     def ask(self, command, doing):
         """Run a command, which must succeed."""
