@@ -224,7 +224,7 @@ class Book:
     def site_is_fresh(self):
         """Whether the site was built from what is there now.
 
-        A plain `jupyter-book build .` writes to the same folder, which it empties first:
+        A plain `jupyter-book build .` writes to the same folder, and empties it first:
         then no hash is there.
         """
         stamp, index = self.html / ".fingerprint", self.html / "index.html"

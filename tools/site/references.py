@@ -1,12 +1,17 @@
-"""Write book/references.md, or `--check` it: references.bib and who cites what."""
+"""Write the page of references: the papers of references.bib, and where each is cited.
 
+python -m tools.site.references            # write book/references.md
+python -m tools.site.references --check    # exit 1 if it is out of date
+"""
+
+import argparse
 import json
 import re
-import sys
 from pathlib import Path
 
 from pybtex.database import parse_file
 
+from tools import console
 from tools.checkout import Book
 
 ROOT = Path(__file__).parents[2]
@@ -14,19 +19,27 @@ LINK = re.compile(r"\[([^\]]+)\]\((https?://[^\s)]+)\)")
 HEAD = "# References\n\nWhat pages and docstrings cite, and where.\n"
 
 
-def main(arguments):
-    """Write the list, or with `--check` compare; returns the exit status."""
+def main(argv=None):
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.site.references", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("--check", action="store_true", help="compare, do not write")
+    options = parser.parse_args(argv)
     target = ROOT / "book" / "references.md"
     cited = [(describe(entry), cited_in(entry)) for entry in read_entries()]
     lines = [f"* {text} Cited in {', '.join(where)}." for text, where in cited if where]
     text = "\n".join([HEAD, *lines, ""])
-    if "--check" not in arguments:
+    if not options.check:
         target.write_text(text, "utf-8")
-    return int(not target.exists() or target.read_text("utf-8") != text)
+    elif not target.exists() or target.read_text("utf-8") != text:
+        print("book/references.md is out of date: run python -m tools.site.references")
+        return 1
+    return 0
 
 
 def read_entries():
-    """Entries of references.bib by author and year, fields as one would print them."""
+    """Read references.bib; entries by author and year, fields as one prints them."""
     entries = parse_file(ROOT / "book" / "references.bib").entries.values()
     for entry in entries:
         for name, text in entry.fields.items():
@@ -35,7 +48,7 @@ def read_entries():
 
 
 def cited_in(entry):
-    """Links to the pages that link to the paper, and files whose docstrings name it."""
+    """Where a paper is cited: links to pages, and modules whose docstrings name it."""
     found = []
     for path in Book(ROOT, ROOT).pages():
         cells = json.loads((ROOT / path).read_bytes())["cells"]
@@ -53,19 +66,19 @@ def cited_in(entry):
 
 
 def addresses(entry):
-    """Where the paper is: by DOI, address, arXiv id; the list links to the first."""
+    """Addresses of a paper: by DOI, URL, arXiv id; the list links to the first."""
     forms = {"doi": "https://doi.org/", "url": "", "eprint": "https://arxiv.org/abs/"}
     return [form + entry.fields[f] for f, form in forms.items() if f in entry.fields]
 
 
 def families(entry):
-    """Family names of the authors, ["Le", "Jaitly", "Hinton"]."""
+    """Family names of a paper's authors, such as ["Le", "Jaitly", "Hinton"]."""
     names = [p.prelast_names + p.last_names for p in entry.persons["author"]]
     return [" ".join(name).strip("{}") for name in names]
 
 
 def describe(entry):
-    """Authors, year, title with a link, and where the paper appeared."""
+    """Authors, year, linked title, and where the paper appeared, as Markdown."""
     f = entry.fields
     names = "; ".join(map(str, entry.persons["author"])).strip("{}")
     names = f"{names.replace('others', 'et al.')} ({f['year']})"
@@ -77,4 +90,4 @@ def describe(entry):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    console.run(main)

@@ -285,7 +285,11 @@ def test_pages_can_be_named_in_many_ways(tmp_path, pattern, form, slash):
         (["--only", ""], {}, "--only: pattern is ''; expected"),
         (["--only", "C:\\book\\plain.ipynb"], {}, "plain.ipynb"),
         (["--processes", "0"], {}, "--processes is 0; expected 1 or more"),
-        (["--root", "nowhere"], {}, "--root nowhere: no checkout of the book"),
+        (
+            ["--root", "nowhere"],
+            {},
+            "--root is 'nowhere'; expected a checkout of the book",
+        ),
     ],
 )
 def test_wrong_input_changes_nothing(

@@ -14,6 +14,7 @@ from fontTools.ttLib import TTFont
 from tests.conftest import PAGES, ROOT, read_page
 from tools.browser import new_page, open_page
 from tools.site import slim
+from tools.site.extension import FORMULA
 
 AXE = Axe()
 LESSON = "LearningResource"
@@ -107,6 +108,7 @@ def test_formulas_are_typeset(soups):
             tag.extract()
         text = words.get_text()
         assert not re.search(r"\$\$|\\frac|\\begin|\\tag", text), f"{path}: raw formula"
+        assert not words.find_all(string=FORMULA), f"{path}: raw formula"
         assert not re.search(r"^\s*>\s*\*\*|\{\w+\}`", text, re.MULTILINE), (
             f"{path}: raw markup"
         )
@@ -296,20 +298,28 @@ def test_map_of_the_site(site, soups):
         assert re.match(r"(https?:|mailto:|#|/book/)", link), link  # from any address
 
 
+def without_addresses(text):
+    """Markdown without where its links lead, and without pictures at its end."""
+    text = re.sub(r"\n\n\[[\w-]+\]: data:image/png;base64,\S+", "", text)
+    return re.sub(r"(?<=\])(\([^()\s]+\)|\[[\w-]+\])", "", text)
+
+
 def test_each_notebook_can_be_had_both_ways(site, soups):
-    """Executed, with outputs; and as in the repository, without."""
+    """Executed, with outputs; and as in the repository, without. Both stand alone."""
     for name in PAGES:
         path = name.replace(".ipynb", ".html")
         links = [a["href"] for a in soups[path].select("a[download]")]
         links = [link for link in links if link.endswith(".ipynb")]
-        clean, executed = (site / urljoin(path, link) for link in links)
-        cells = json.loads(clean.read_text())["cells"]
-        assert not [c for c in cells if c.get("outputs") or c.get("execution_count")]
-        ours = [cell["source"] for cell in read_page(name)]
-        assert ["".join(cell["source"]) for cell in cells] == ours
-        if any(cell["cell_type"] == "code" for cell in cells):
-            ran = json.loads(executed.read_text())["cells"]
-            assert any(cell.get("outputs") for cell in ran)
+        for link, has_outputs in zip(links, (False, True), strict=True):
+            text = (site / urljoin(path, link)).read_text(encoding="utf-8")
+            cells = json.loads(text)["cells"]
+            sources = [without_addresses("".join(cell["source"])) for cell in cells]
+            assert sources == [without_addresses(c["source"]) for c in read_page(name)]
+            outputs = [c for c in cells if c.get("outputs") or c.get("execution_count")]
+            is_code = any(cell["cell_type"] == "code" for cell in cells)
+            assert bool(outputs) is (has_outputs and is_code)
+            relative = re.findall(r"\]\((?!http|#)[^()\s]+\.(?:ipynb|md|svg)[)#]", text)
+            assert not relative, (name, relative)
 
 
 @pytest.mark.parametrize(
