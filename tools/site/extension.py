@@ -10,6 +10,7 @@
 import copy
 import json
 import os
+import posixpath
 import re
 import shutil
 from pathlib import Path
@@ -171,6 +172,7 @@ def repair_page(app, exception):
             if (page.parent / target).exists():
                 link["href"] = target.as_posix()
         name = page.relative_to(app.outdir).as_posix()
+        lead_here(soup, name, Path(app.outdir), app.config.html_baseurl)
         if for_screens:
             parts = slim.slim_page(soup, page.parent, searches=name == "search.html")
             sheets = max(sheets, parts[0], key=len)  # one page is outside of the theme
@@ -185,6 +187,22 @@ def repair_page(app, exception):
         page.write_text(str(soup), encoding="utf-8")
     if for_screens:
         slim.slim_site(app.outdir, sheets, names)
+
+
+def lead_here(soup, name, site, address):
+    """Have links to the published site lead to this copy, where it has the same file.
+
+    Args:
+        soup: the page, parsed; changed in place.
+        name: where it lies below `site`.
+        site: folder of the built site.
+        address: where the site is published, with a slash at its end.
+    """
+    for link in soup.select(f'article a[href^="{address}"]'):
+        target, mark, anchor = link["href"].removeprefix(address).partition("#")
+        if (site / target).is_file():
+            link["href"] = posixpath.relpath(target, posixpath.dirname(name))
+            link["href"] += mark + anchor
 
 
 def typeset_tables(soup, typesetter):

@@ -524,6 +524,26 @@ def test_formulas_in_tables_are_typeset(built):
     assert table.select_one("td").get_text() == "$5 and up"
 
 
+@pytest.mark.parametrize(
+    ("href", "leads_to"),
+    [
+        ("https://example.org/book/1/a.csv", "../1/a.csv"),
+        ("https://example.org/book/1/b.html#x", "../1/b.html#x"),
+        ("https://example.org/book/1/gone.csv", None),
+        ("https://example.org/", None),
+        ("https://example.com/book/1/a.csv", None),
+        ("c.html", None),
+    ],
+)
+def test_links_to_the_published_site_lead_to_this_copy(tmp_path, href, leads_to):
+    (tmp_path / "book/1").mkdir(parents=True)
+    for name in ("a.csv", "b.html"):
+        (tmp_path / "book/1" / name).touch()
+    soup = BeautifulSoup(f'<article><a href="{href}"></a></article>', "html.parser")
+    extension.lead_here(soup, "book/2/c.html", tmp_path, "https://example.org/")
+    assert soup.a["href"] == (leads_to or href)
+
+
 def test_the_ledger_lies_beside_its_page(built):
     folder = built.root / "_build/html/book"
     ledger = json.loads((folder / "claims-ledger.json").read_text(encoding="utf-8"))
