@@ -19,6 +19,7 @@ from tools.site.extension import FORMULA
 AXE = Axe()
 LESSON = "LearningResource"
 WITH_PICTURES = "document.querySelectorAll('img').forEach(i => i.loading = 'eager')"
+RELATIVE = re.compile(r"\]\((?!http|#)[^()\s]+\.(?:ipynb|md|svg)[)#]")  # a link
 LOOKS = 40  # half a second or more apart
 # Thirty looks in a row, one a frame: what lies above may still be laid out.
 STAYS_IN_SIGHT = """heading => {
@@ -305,6 +306,15 @@ def without_addresses(text):
     return re.sub(r"(?<=\])(\([^()\s]+\)|\[[\w-]+\])", "", text)
 
 
+def markdown(cells):
+    """Each Markdown cell, and each output that is Markdown."""
+    for cell in cells:
+        if cell["cell_type"] == "markdown":
+            yield "".join(cell["source"])
+        for output in cell.get("outputs", ()):
+            yield "".join(output.get("data", {}).get("text/markdown", ""))
+
+
 def test_each_notebook_can_be_had_both_ways(site, soups):
     """Executed, with outputs; and as in the repository, without. Both stand alone."""
     for name in PAGES:
@@ -319,7 +329,10 @@ def test_each_notebook_can_be_had_both_ways(site, soups):
             outputs = [c for c in cells if c.get("outputs") or c.get("execution_count")]
             is_code = any(cell["cell_type"] == "code" for cell in cells)
             assert bool(outputs) is (has_outputs and is_code)
-            relative = re.findall(r"\]\((?!http|#)[^()\s]+\.(?:ipynb|md|svg)[)#]", text)
+            shown = "\n".join(markdown(cells))
+            relative = re.findall(
+                r"\]\((?!http|#)[^()\s]+\.(?:ipynb|md|svg)[)#]", shown
+            )
             assert not relative, (name, relative)
 
 
