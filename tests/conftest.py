@@ -29,7 +29,7 @@ PAGES = sorted(
 
 def read_page(page):
     """Cells of a page, each a dict with its source joined to one string."""
-    cells = json.loads((ROOT / page).read_text(encoding="utf-8"))["cells"]
+    cells = json.loads((ROOT / page).read_text("utf-8"))["cells"]
     return [cell | {"source": "".join(cell["source"])} for cell in cells]
 
 
@@ -72,7 +72,7 @@ if __name__ == "__main__":
 def cluster(tmp_path):
     """Address of a Dask scheduler with two workers, in processes of their own."""
     script = tmp_path / "cluster.py"
-    script.write_text(CLUSTER)
+    script.write_text(CLUSTER, encoding="utf-8")
     command = [sys.executable, script]
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-3, text=True) as run:
         yield run.stdout.readline().strip()

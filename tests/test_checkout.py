@@ -1,5 +1,6 @@
 """Ruff over modules and notebooks, and files that agree with each other."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -107,11 +108,29 @@ def test_metadata_is_complete(project):
 
 
 def test_readme_names_only_what_there_is():
-    readme = (ROOT / "README.md").read_text()
-    makefile = (ROOT / "Makefile").read_text()
+    readme = (ROOT / "README.md").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
     for target in set(re.findall(r"(?:`|^    )make ([a-z]+)", readme, re.MULTILINE)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
     for path in re.findall(
         r"\]\(([^)#:]+)\)|`((?:book|unrolled|tests|\.ci)/[\w./-]*)`", readme
     ):
         assert (ROOT / (path[0] or path[1])).exists(), path
+
+
+def unnamed_encodings(path):
+    """Lines that read or write text in the encoding of the system, whatever that is."""
+    for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+        name = getattr(getattr(call, "func", None), "attr", None)
+        if isinstance(call, ast.Call) and name in ("read_text", "write_text"):
+            words = [*call.args[name == "write_text" :], *call.keywords]
+            if not words or getattr(words[0], "arg", "encoding") != "encoding":
+                yield f"{path.relative_to(ROOT)}:{call.lineno}"
+
+
+def test_text_is_in_utf_8_on_every_system():
+    """What ruff (PLW1514) finds only where it knows that something is a path."""
+    modules = [
+        p for n in ("tests", "tools", "unrolled") for p in (ROOT / n).rglob("*.py")
+    ]
+    assert not [line for path in modules for line in unnamed_encodings(path)]

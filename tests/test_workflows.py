@@ -37,7 +37,7 @@ def tool(name, *arguments):
 
 
 def jobs(workflow):
-    return yaml.safe_load(workflow.read_text())["jobs"]
+    return yaml.safe_load(workflow.read_text("utf-8"))["jobs"]
 
 
 def steps(workflow):
@@ -46,7 +46,9 @@ def steps(workflow):
 
 def targets():
     """Names that can be made."""
-    rules = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    rules = re.findall(
+        r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE
+    )
     return set(rules)
 
 
@@ -78,9 +80,9 @@ def test_a_planted_mistake_is_found(right, wrong, says, tmp_path):
     folder = tmp_path / ".github" / "workflows"
     folder.mkdir(parents=True)
     shutil.copy(GITHUB / "zizmor.yml", folder.parent)
-    text = (GITHUB / "workflows" / "book.yml").read_text()
+    text = (GITHUB / "workflows" / "book.yml").read_text("utf-8")
     assert right in text
-    (folder / "book.yml").write_text(text.replace(right, wrong))
+    (folder / "book.yml").write_text(text.replace(right, wrong), encoding="utf-8")
     status, said = tool("zizmor", *ZIZMOR, str(tmp_path / ".github"))
     assert status != 0 and says in said
 
@@ -103,19 +105,19 @@ def test_actions_are_pinned_and_jobs_end(workflow):
         # GitHub's own by major version, any other by hash: see zizmor.yml.
         pinned = r"actions/[a-z-]+@v\d+|[\w-]+/[\w-]+@[0-9a-f]{40}"
         assert re.fullmatch(pinned, step.get("uses", "actions/a@v1"))
-    assert "permissions" in yaml.safe_load(workflow.read_text())
+    assert "permissions" in yaml.safe_load(workflow.read_text("utf-8"))
 
 
 def test_pythons_of_the_matrix():
     """From the oldest that the package admits to the newest that the locks are for."""
     matrix = jobs(GITHUB / "workflows" / "test.yml")["package"]["strategy"]["matrix"]
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["requires-python"] == f">={matrix['python'][0]}"
     assert matrix["python"] == PYTHONS
 
 
 def test_package_tests_of_the_makefile_exist():
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text("utf-8")
     rule = re.search(r"^ALONE := .*,([^)]+)\)", makefile, re.MULTILINE)[1]
     for name in rule.replace("\\", "").split():
         assert (ROOT / "tests" / "unrolled" / name).exists(), name
@@ -123,7 +125,7 @@ def test_package_tests_of_the_makefile_exist():
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "pull_request_template.md"])
 def test_guides_name_only_what_there_is(name):
-    text = (GITHUB / name).read_text()
+    text = (GITHUB / name).read_text("utf-8")
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets()
     for path in re.findall(r"\]\(([^)#:]+)\)", text):
         assert (GITHUB / path).exists(), path
@@ -133,8 +135,10 @@ def test_guides_name_only_what_there_is(name):
 
 def test_hooks_are_tools_of_this_environment():
     """So that their versions are those of the lists, once more checked here."""
-    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
-    pins = (ROOT / "tests" / "requirements.txt").read_text()
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))[
+        "repos"
+    ]
+    pins = (ROOT / "tests" / "requirements.txt").read_text("utf-8")
     for hook in [hook for repo in hooks for hook in repo["hooks"]]:
         name = hook["entry"].split()[0].removeprefix(".venv/bin/")
         assert re.search(rf"^{name}==", pins, re.MULTILINE), hook["entry"]

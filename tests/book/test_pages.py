@@ -21,7 +21,7 @@ from unrolled.course import expect_answer
 
 TEACHING = [page for page in PAGES if not page.endswith("index.ipynb")]
 TEMPLATE = ".github/page-template.ipynb"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
 def code_cells(page):
@@ -48,7 +48,7 @@ def test_no_outputs_in_git(page):
 
 
 def test_contents_and_pages_agree():
-    contents = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    contents = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
 
     def files(entry):
         yield from filter(None, [entry.get("root"), entry.get("file")])
@@ -117,7 +117,7 @@ def package(line):
     if "@" not in wanted:
         wanted = f"unrolled@{wanted}"
     wanted = Requirement(wanted)
-    url = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
+    url = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]["url"]
     assert wanted.name == "unrolled"
     assert wanted.url == f"{url}/archive/v{PROJECT['version']}.zip"
     assert wanted.extras <= set(PROJECT["optional-dependencies"])

@@ -168,7 +168,7 @@ def test_the_index_is_asked_where_the_cache_does_not_know(root, monkeypatch):
 def test_without_uv(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     (tmp_path / "python").write_text(
-        "#!/bin/sh\necho 'No module named uv' >&2; exit 1\n"
+        "#!/bin/sh\necho 'No module named uv' >&2; exit 1\n", encoding="utf-8"
     )
     (tmp_path / "python").chmod(0o755)
     with pytest.raises(LockError, match=r"python -m tools\.setup test"):

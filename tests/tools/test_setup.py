@@ -46,7 +46,7 @@ class FakePip:
         self.folder = environment.folder / packages / "pip"
         self.folder.mkdir(parents=True)
         (self.folder / "__init__.py").touch()
-        (self.folder / "__main__.py").write_text(PIP)
+        (self.folder / "__main__.py").write_text(PIP, encoding="utf-8")
         self.does("print('Requirement already satisfied')")
 
     def does(self, code):
@@ -55,7 +55,7 @@ class FakePip:
     def asked(self):
         """Arguments of each call so far, without the common options."""
         notes = self.folder / "asked"
-        lines = notes.read_text().splitlines() if notes.exists() else []
+        lines = notes.read_text("utf-8").splitlines() if notes.exists() else []
         options = setup.PIP[2:]
         return [[a for a in json.loads(x) if a not in options] for x in lines]
 
@@ -66,11 +66,11 @@ def root(tmp_path):
     root = tmp_path / "Мои курсы 课程 (1)"
     for lock in LOCKS.values():
         (root / lock).parent.mkdir(parents=True, exist_ok=True)
-        (root / lock).write_text(f"# {lock}\n")
-    (root / "pyproject.toml").write_text(PROJECT)
+        (root / lock).write_text(f"# {lock}\n", encoding="utf-8")
+    (root / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     (root / "tools" / "site").mkdir()
     (root / "tools" / "site" / "katex.py").write_text(
-        "with open('fetched', 'a') as file: file.write('KaTeX ')"
+        "with open('fetched', 'a') as file: file.write('KaTeX ')", encoding="utf-8"
     )
     for name in ("__init__.py", "console.py", "setup.py"):
         shutil.copy(ROOT / "tools" / name, root / "tools" / name)
@@ -99,7 +99,7 @@ def wheels(*names):
 def test_installs_locks_package_and_katex(environment, pip, capsys):
     environment.complete(["book"])
     assert pip.asked() == [wheels("book"), EDITABLE]
-    assert (environment.root / "fetched").read_text() == "KaTeX "
+    assert (environment.root / "fetched").read_text("utf-8") == "KaTeX "
     assert "-m tools.site.build" in capsys.readouterr().out
 
 
@@ -126,7 +126,7 @@ def test_what_is_missing_comes_in_one_go(environment, pip):
 
 def test_only_what_changed_is_installed_again(environment, pip):
     environment.complete(["test"])
-    (environment.root / LOCKS["test"]).write_text("# another\n")
+    (environment.root / LOCKS["test"]).write_text("# another\n", encoding="utf-8")
     environment.complete(["test"])
     assert pip.asked()[2:] == [wheels("test"), EDITABLE]
 
@@ -138,7 +138,7 @@ def test_only_what_changed_is_installed_again(environment, pip):
 def test_which_part_of_the_project_counts(environment, pip, old, new, again):
     environment.complete(["book"])
     path = environment.root / "pyproject.toml"
-    path.write_text(PROJECT.replace(old, new))
+    path.write_text(PROJECT.replace(old, new), encoding="utf-8")
     environment.complete(["book"])
     assert len(pip.asked()) == (4 if again else 2)
 
@@ -361,7 +361,7 @@ def made(root):
     for name in ("setup", "grading/grade", "site/build", "site/serve"):
         path = root / "tools" / f"{name}.py"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(STUB)
+        path.write_text(STUB, encoding="utf-8")
     python = root / ".venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
@@ -379,7 +379,9 @@ def make(root, *arguments):
 def test_a_python_with_a_space_in_its_path(made):
     python = made / "py link" / "python3.11"
     python.parent.mkdir()
-    python.write_text(f'#!/bin/sh\necho taken; exec "{sys.executable}" "$@"\n')
+    python.write_text(
+        f'#!/bin/sh\necho taken; exec "{sys.executable}" "$@"\n', encoding="utf-8"
+    )
     python.chmod(0o755)
     run = make(made, "install", f"PYTHON={python}")
     assert (run.returncode, run.stdout) == (0, "taken\n--quiet|book\n"), run.stderr
@@ -400,9 +402,10 @@ def test_a_python_that_answers_is_found(made):
     bin.mkdir()
     broken, works = bin / "python3.11", bin / "python3.12"
     broken.write_text(
-        "#!/bin/sh\necho 'pyenv: python3.11: command not found' >&2; exit 127\n"
+        "#!/bin/sh\necho 'pyenv: python3.11: command not found' >&2; exit 127\n",
+        encoding="utf-8",
     )
-    works.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    works.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n', encoding="utf-8")
     for path in (broken, works):
         path.chmod(0o755)
     environment = os.environ | {"PATH": f"{bin}:/usr/bin:/bin"}

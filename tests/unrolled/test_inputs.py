@@ -342,7 +342,7 @@ def saved(path, model=None, **changes):
 BAD_FILES = {
     "missing": lambda path: None,
     "empty": lambda path: path.touch(),
-    "text": lambda path: path.write_text("no arrays"),
+    "text": lambda path: path.write_text("no arrays", encoding="utf-8"),
     "cut": lambda path: [saved(path), path.write_bytes(path.read_bytes()[:-99])],
     "one array": lambda path: [
         np.save(f := path.with_suffix(".npy"), X),

@@ -79,16 +79,16 @@ def test_without_names_every_script_runs_what_is_missing(toy):
     record.main([])
     record.main(["toy"])
     assert toy.ran == [1, 2]
-    assert len(toy.csv.read_text().splitlines()) == 3
+    assert len(toy.csv.read_text("utf-8").splitlines()) == 3
 
 
 def test_a_repetition_that_fails_keeps_the_old_rows_and_goes_on(toy):
     record.main([])
-    old = toy.csv.read_text()
+    old = toy.csv.read_text("utf-8")
     toy.broken = [2]
     with pytest.raises(ValueError, match="no data"):
         record.main(["--again"])
-    assert toy.csv.read_text() == old
+    assert toy.csv.read_text("utf-8") == old
     toy.broken = []
     record.main(["--again"])
     assert toy.ran == [1, 2, 1, 2, 2]  # the first case was not run a third time

@@ -27,7 +27,7 @@ def make(small_book, tmp_path, monkeypatch):
     log = tmp_path / "runs"
 
     def run(*arguments, bound=9, broken=False):
-        log.write_text("")
+        log.write_text("", encoding="utf-8")
         flips = FLIPS.format(log=str(log), bound=bound) + ("\n1 / 0" if broken else "")
         for name, source in (
             ("4-code/8-cost", SAME.format(log=str(log))),
@@ -35,7 +35,9 @@ def make(small_book, tmp_path, monkeypatch):
         ):
             path = small_book / "book" / f"{name}.ipynb"
             path.parent.mkdir(exist_ok=True)
-            if not path.exists() or json.dumps(source) not in path.read_text():
+            if not path.exists() or json.dumps(source) not in path.read_text(
+                encoding="utf-8"
+            ):
                 write_page(path, "# Page", [source])
         command = [sys.executable, "-m", "tools.experiments.replicate"]
         command += ["--root", str(small_book)]
@@ -46,7 +48,7 @@ def make(small_book, tmp_path, monkeypatch):
             text=True,
             check=False,
         )
-        return result, sorted(log.read_text().split())
+        return result, sorted(log.read_text("utf-8").split())
 
     return run
 
@@ -56,7 +58,7 @@ def test_verdicts_that_agree(make, small_book):
     assert result.returncode == 0, result.stdout + result.stderr
     assert ran == 3 * ["flips"] + 3 * ["same"]
     assert re.search(r"four-times-time +refuted +refuted +refuted *\n", result.stdout)
-    table = (small_book / "_build/replicate/verdicts.csv").read_text()
+    table = (small_book / "_build/replicate/verdicts.csv").read_text("utf-8")
     assert "four-times-time,refuted,refuted,refuted" in table
     assert "order-needs-memory,supported,supported,supported" in table
 

@@ -32,7 +32,7 @@ def make(small_book, tmp_path, monkeypatch):
     log = tmp_path / "runs"
 
     def run(*arguments, source=PAGE):
-        log.write_text("")
+        log.write_text("", encoding="utf-8")
         for page in (small_book / "book").rglob("*.ipynb"):
             page.unlink()
         cells = source.format(log=str(log)).split("\nfor")  # two cells
@@ -47,13 +47,13 @@ def make(small_book, tmp_path, monkeypatch):
             text=True,
             check=False,
         )
-        return result, [int(seed) for seed in log.read_text().split()]
+        return result, [int(seed) for seed in log.read_text("utf-8").split()]
 
     return run
 
 
 def read_table(small_book):
-    with (small_book / "_build" / "seeds" / "table.csv").open() as file:
+    with (small_book / "_build" / "seeds" / "table.csv").open(encoding="utf-8") as file:
         return {row["assertion"]: row for row in csv.DictReader(file)}
 
 

@@ -97,7 +97,7 @@ def test_made_again_they_are_the_same(made, tmp_path):
 
 def what_the_book_prints():
     """Code of all pages and of the package: no secret where a solution uses it too."""
-    package = [path.read_text() for path in (ROOT / "unrolled").glob("*.py")]
+    package = [path.read_text("utf-8") for path in (ROOT / "unrolled").glob("*.py")]
     pages = [cell["source"] for page in PAGES for cell in read_page(page)]
     return "\n".join(package + pages)
 
@@ -118,7 +118,7 @@ def test_nothing_of_the_solution_is_handed_out(made, site, name):
     assert len(telling) > 10
     shown = [data.decode(errors="replace") for data in files.values()]
     pages = [*site.rglob("*.html"), *site.rglob("_sources/**/*")]
-    shown += [path.read_text(errors="replace") for path in pages if path.is_file()]
+    shown += [path.read_text("utf-8", "replace") for path in pages if path.is_file()]
     everything = "\n".join(shown)
     assert not [line for line in telling if line in everything]
     assert f"{name}_cases" not in "".join(path.name for path in site.rglob("*"))
@@ -147,7 +147,7 @@ def test_student_checks_without_otter(made, tmp_path, name):
     said = {}
     for kind, cells in {"stub": stub, "solved": solved}.items():
         path = tmp_path / f"{kind}.json"
-        path.write_text(json.dumps([cells, None]))
+        path.write_text(json.dumps([cells, None]), encoding="utf-8")
         command = [sys.executable, "-c", STUDENT, str(path)]
         run = subprocess.run(
             command, cwd=tmp_path / name, capture_output=True, text=True, check=False
@@ -174,7 +174,7 @@ def test_otter_s_autograder_gives_full_marks(made, tmp_path, name):
         command, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    results = json.loads((tmp_path / "results.json").read_text())
+    results = json.loads((tmp_path / "results.json").read_text("utf-8"))
     scores = {test["name"]: test for test in results["tests"]}
     for question in load(name).questions:
         test = scores.get(question.name, {})
@@ -204,7 +204,7 @@ def test_grader_on_solution_and_stub(made, tmp_path, name):
 
 
 def read_scores(folder):
-    text = (folder / "scores.csv").read_text()
+    text = (folder / "scores.csv").read_text("utf-8")
     return list(csv.DictReader(io.StringIO(text)))
 
 

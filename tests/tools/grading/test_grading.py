@@ -63,7 +63,7 @@ def whole_sandbox():
 
 def grade(folder, *options, **how):
     """Run the command on `folder/submissions`; returns what it printed."""
-    (folder / "toy_cases.py").write_text(TOY)
+    (folder / "toy_cases.py").write_text(TOY, encoding="utf-8")
     command = [*COMMAND, "toy", str(folder / "submissions"), *options]
     command += ["--output", str(folder / "grades"), "--masters", str(folder)]
     how = {"capture_output": True, "text": True, "cwd": ROOT, "check": False} | how
@@ -72,12 +72,14 @@ def grade(folder, *options, **how):
 
 def rows(folder):
     """Rows of the table of scores by student."""
-    with (folder / "grades" / "toy" / "scores.csv").open() as file:
+    with (folder / "grades" / "toy" / "scores.csv").open(encoding="utf-8") as file:
         return {row["student"]: row for row in csv.DictReader(file)}
 
 
 def feedback(folder, student):
-    return (folder / "grades" / "toy" / "feedback" / f"{student}.html").read_text()
+    return (folder / "grades" / "toy" / "feedback" / f"{student}.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def submit(folder, student, cells):
@@ -165,7 +167,7 @@ def test_nobody_reached_the_network(hostile, listener):
 
 
 def test_summary_of_the_class(hostile):
-    text = (hostile / "grades" / "toy" / "summary.html").read_text()
+    text = (hostile / "grades" / "toy" / "summary.html").read_text("utf-8")
     assert f"Submissions: {len(rows(hostile))}" in text
     assert "<svg" in text and "<script>" not in text
     assert 'href="feedback/right-0.html"' in text
@@ -201,7 +203,7 @@ def test_goes_on_after_an_interruption(tmp_path):
     """What was graded is neither lost nor graded again; what is new is graded."""
     for number in range(8):
         submit(tmp_path, f"student-{number}", RIGHT)
-    (tmp_path / "toy_cases.py").write_text(TOY)
+    (tmp_path / "toy_cases.py").write_text(TOY, encoding="utf-8")
     where = ["--output", str(tmp_path / "grades"), "--masters", str(tmp_path)]
     command = [sys.executable, "-c", STANDS_STILL, "toy"]
     command += [str(tmp_path / "submissions"), *where]
@@ -280,7 +282,7 @@ def test_on_a_cluster(tmp_path, cluster):
     ],
 )
 def test_refuses(tmp_path, arguments, says):
-    (tmp_path / "toy_cases.py").write_text(TOY)
+    (tmp_path / "toy_cases.py").write_text(TOY, encoding="utf-8")
     command = [*COMMAND, *arguments, "--masters", str(tmp_path)]
     ended = subprocess.run(
         command, capture_output=True, text=True, cwd=ROOT, check=False

@@ -205,7 +205,7 @@ def test_names_link_to_their_entries(pages):
 
 
 def test_each_entry_links_to_its_source(pages):
-    repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]
     blob = f"{repository['url']}/blob/{repository['branch']}/unrolled/"
     for path, soup in pages.items():
         for entry in soup.select("dt.sig[id]"):

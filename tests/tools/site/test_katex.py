@@ -73,7 +73,7 @@ def test_fetched_once_then_offline(wheel, places, tmp_path, monkeypatch):
     assert folder == places[0] / f"katex-{katex.VERSION}"
     found = {path.relative_to(folder).as_posix() for path in remains(folder)}
     assert found == {*NAMES, "whole.json"}
-    assert (folder / NAMES[0]).read_text() == f"content of {NAMES[0]}"
+    assert (folder / NAMES[0]).read_text("utf-8") == f"content of {NAMES[0]}"
     assert os.listdir(places[0]) == [folder.name]  # nothing left beside
     assert not list(tmp_path.rglob("*escaped*")) and not Path("/escaped.js").exists()
     monkeypatch.setattr(katex, "fetch", fail)
@@ -86,7 +86,7 @@ def test_what_lost_a_file_is_fetched_again(lost, wheel, monkeypatch):
     (folder / lost).unlink()
     assert not katex.is_whole(folder)
     assert katex.files() == folder and (folder / lost).exists()
-    (folder / lost).write_text("")  # cut
+    (folder / lost).write_text("", encoding="utf-8")  # cut
     assert katex.files() == folder and (folder / lost).stat().st_size
 
 
@@ -160,15 +160,15 @@ def test_no_network(places):
 
 
 def test_where_the_environment_is_not_writable(wheel, places, monkeypatch):
-    places[0].parent.write_text("a file instead of a folder")
+    places[0].parent.write_text("a file instead of a folder", encoding="utf-8")
     assert katex.files() == places[1] / f"katex-{katex.VERSION}"
     monkeypatch.setattr(katex, "fetch", fail)
     assert katex.files().parent == places[1]
 
 
 def test_nowhere_to_write(wheel, places):
-    places[0].parent.write_text("a file instead of a folder")
-    places[1].write_text("another")
+    places[0].parent.write_text("a file instead of a folder", encoding="utf-8")
+    places[1].write_text("another", encoding="utf-8")
     with pytest.raises(RuntimeError, match="can be written") as error:
         katex.files()
     assert all(str(place) in str(error.value) for place in places)
@@ -214,7 +214,7 @@ def test_uv_where_pip_is_missing(wheel, places, monkeypatch, tmp_path):
     without(monkeypatch, "pip", uv=uv)
     settings = '[project]\nname = "x"\nversion = "1"\n'
     settings += '[tool.uv]\nconstraint-dependencies = ["wrapt<2"]\n'
-    (tmp_path / "pyproject.toml").write_text(settings)
+    (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     folder = katex.files()
     found = {path.relative_to(folder).as_posix() for path in remains(folder)}
@@ -248,9 +248,9 @@ def test_command(wheel, places, capsys, monkeypatch):
 def test_the_version_is_the_one_that_the_folder_names():
     """The real files; they are fetched if this environment has none yet."""
     folder = katex.files()
-    script = (folder / "katex.min.js").read_text(encoding="utf-8")
+    script = (folder / "katex.min.js").read_text("utf-8")
     assert f'version:"{katex.VERSION}"' in script
-    style = (folder / "katex.min.css").read_text(encoding="utf-8")
+    style = (folder / "katex.min.css").read_text("utf-8")
     fonts = set(katex.re.findall(r"fonts/[\w-]+\.woff2", style))
     assert len(fonts) == 20 and all((folder / font).exists() for font in fonts)
     shown = [sys.executable, Path(katex.__file__)]

@@ -9,7 +9,7 @@ from tests.conftest import PAGES, ROOT, read_page
 from tools.site import references
 
 ENTRIES = references.read_entries()
-OURS = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"]
+OURS = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["html"]["baseurl"]
 # Of every other address outside the book we want to know which paper it is.
 NOT_PAPERS = re.compile(
     r"https://([\w-]+\.)*(github\.com|google\.com|keras\.io|tensorflow\.org|numpy\.org"

@@ -72,7 +72,7 @@ def test_style_sheets_name_files_that_are_there(site):
     broken = []
     for css in site.rglob("*.css"):
         text = re.sub(
-            r"/\*.*?\*/", "", css.read_text(errors="replace"), flags=re.DOTALL
+            r"/\*.*?\*/", "", css.read_text("utf-8", "replace"), flags=re.DOTALL
         )
         for url in re.findall(r"url\(['\"]?([^'\")]+)['\"]?\)", text):
             if not url.startswith(("data:", "#")):
@@ -116,7 +116,7 @@ def test_formulas_are_typeset(soups):
 
 
 def test_ways_in(soups):
-    repository = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]
+    repository = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]
     owner_and_name = repository["url"].removeprefix("https://github.com/")
     for page in PAGES:
         links = [
@@ -265,7 +265,7 @@ def test_a_link_into_a_page_leads_there(browser, address):
 
 def test_each_page_says_what_it_is_about(soups):
     """Description, social card, structured data: plain words, not another page's."""
-    base = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"]
+    base = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["html"]["baseurl"]
     said = {}
     for path, soup in soups.items():
         if not path.startswith("book/"):
@@ -288,8 +288,10 @@ def test_each_page_says_what_it_is_about(soups):
 
 
 def test_map_of_the_site(site, soups):
-    listed = set(re.findall(r"<loc>([^<]+)</loc>", (site / "sitemap.xml").read_text()))
-    base = yaml.safe_load((ROOT / "_config.yml").read_text())["html"]["baseurl"]
+    listed = set(
+        re.findall(r"<loc>([^<]+)</loc>", (site / "sitemap.xml").read_text("utf-8"))
+    )
+    base = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["html"]["baseurl"]
     assert {f"{base}{path}" for path in soups if path.startswith("book/")} <= listed
     assert (site / "_static/card.png").exists()
     printed = f"{base}_downloads/gates-and-gradients.pdf"  # `make pdf` puts it there
@@ -322,7 +324,7 @@ def test_each_notebook_can_be_had_both_ways(site, soups):
         links = [a["href"] for a in soups[path].select("a[download]")]
         links = [link for link in links if link.endswith(".ipynb")]
         for link, has_outputs in zip(links, (False, True), strict=True):
-            text = (site / urljoin(path, link)).read_text(encoding="utf-8")
+            text = (site / urljoin(path, link)).read_text("utf-8")
             cells = json.loads(text)["cells"]
             sources = [without_addresses("".join(cell["source"])) for cell in cells]
             assert sources == [without_addresses(c["source"]) for c in read_page(name)]

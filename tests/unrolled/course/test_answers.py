@@ -143,7 +143,7 @@ def test_it_adds(double):
 
 
 def test_grader_tells_what_failed(tmp_path, capsys):
-    (tmp_path / "q1.py").write_text(TESTS)
+    (tmp_path / "q1.py").write_text(TESTS, encoding="utf-8")
     run = {"grader": Grader(tmp_path)}
     exec("first = grader.check('q1')", run)
     said = capsys.readouterr().out

@@ -182,7 +182,10 @@ def single_array(path):
 DAMAGE = {
     "missing": (lambda path: None, "no such file"),
     "empty file": (lambda path: path.touch(), "not an .npz archive"),
-    "text": (lambda path: path.write_text("digits"), "not an .npz archive"),
+    "text": (
+        lambda path: path.write_text("digits", encoding="utf-8"),
+        "not an .npz archive",
+    ),
     "cut short": (cut_short, "cut short"),
     "corrupt": (corrupt, "damaged"),
     "objects": (objects, "damaged"),
