@@ -14,7 +14,6 @@ import inspect
 import re
 from pathlib import Path
 
-from bs4 import BeautifulSoup
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.domains import ObjType
@@ -40,6 +39,7 @@ TOKEN = re.compile(
     """,
     re.MULTILINE | re.VERBOSE,
 )
+ARGUMENTS = re.compile(r'<dl>\s*(<dd><em class="sig-param.*?)</dl>', re.DOTALL)
 
 
 def convert_docstring(app, what, name, obj, options, lines):
@@ -150,7 +150,7 @@ def add_search_entries(app, env):
     objects = env.get_domain("py").objects
     described = {}
     for full, entry in objects.items():
-        if entry.objtype in ("class", "function"):
+        if entry.objtype in ("class", "function") and not entry.aliased:
             module, _, name = full.rpartition(".")
             described[getattr(importlib.import_module(module), name)] = full
     for obj, full in described.items():
@@ -190,14 +190,13 @@ def arrange_signatures(app, pagename, templatename, context, doctree):
 
     Sphinx writes a `dl` without a `dt`, which screen readers stumble over.
     """
-    if 'class="sig-paren"' not in context.get("body", ""):
-        return
-    soup = BeautifulSoup(context["body"], "html.parser")
-    for arguments in soup.select("dt.sig dl"):
-        arguments.name, arguments["class"] = "span", "sig-arguments"
-        for argument in arguments.select("dd"):
-            argument.name = "span"
-    context["body"] = str(soup)
+    context["body"] = ARGUMENTS.sub(as_lines, context.get("body", ""))
+
+
+def as_lines(match):
+    """`ARGUMENTS` in elements that mean nothing by themselves."""
+    lines = match[1].replace("<dd>", "<span>").replace("</dd>", "</span>")
+    return f'<span class="sig-arguments">{lines}</span>'
 
 
 def configure(app, config):
