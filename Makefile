@@ -29,7 +29,7 @@ SETUP = command -v "$(PYTHON)" >/dev/null || \
   "$(PYTHON)" -m tools.setup --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help book test test-package bench replicate seeds experiments assignments grade
+.PHONY: help book check test test-package bench replicate seeds experiments assignments grade
 .PHONY: serve lab links lock upgrade lighthouse pdf picture clean
 .PHONY: install install-test install-teach which-assignment
 .NOTPARALLEL:                # one installation at a time, whatever `make -j` says
@@ -41,8 +41,11 @@ help:  ## say what there is to make
 book: install  ## execute what changed and build the site into _build/html
 	@$(BUILD)
 
+check: install-test  ## check a change: format, lint, spelling, types, quick tests (1 min)
+	@$(BIN)/python -m tools.check
+
 test: install-test assignments book  ## build the book, then run every test
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n logical --dist loadgroup --no-loadscope-reorder
 
 # With EXTRA=book, against Keras too; without it, what needs Keras is skipped.
 test-package:  ## test the package alone, on another Python (PYTHON=python3.13 VENV=/tmp/3.13 EXTRA=book)

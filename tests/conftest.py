@@ -1,5 +1,10 @@
-"""What the tests share: the checkout, the built site, and a browser."""
+"""What the tests share: the checkout, what is built from it, and what they need.
 
+Fixtures say what a test needs, and become markers: `python -m tools.check` leaves out
+the tests that need a built site, a browser or Keras.
+"""
+
+import importlib.util
 import json
 import os
 import shutil
@@ -9,15 +14,22 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from playwright.sync_api import sync_playwright
-
-from tools.browser import serve
-from tools.chromium import find_chromium, launch
 
 # How long an example takes says how busy the machine is.
 PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("patient", **PATIENT)
 settings.load_profile("patient")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's errors only
+
+# Each marker, and the fixtures that imply it.
+NEEDS = {
+    "site": {"site", "executed", "handouts", "built"},
+    "browser": {"browser"},
+    "keras": {"keras"},
+}
+# What takes long to make is made once: one worker of pytest-xdist runs all its tests.
+MADE_ONCE = ("built", "hostile", "soups", "two_seeds")
+HANGS = 1800  # seconds after which a test counts as hanging: twenty times the slowest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -33,6 +45,51 @@ def read_page(page):
     return [cell | {"source": "".join(cell["source"])} for cell in cells]
 
 
+def pytest_collection_modifyitems(config, items):
+    """Mark tests by their fixtures; those that take long begin first."""
+    has = config.pluginmanager.hasplugin
+    for item in items:
+        fixtures = set(item.fixturenames)
+        for marker, names in NEEDS.items():
+            if names & fixtures:
+                item.add_marker(marker)
+        made = [name for name in MADE_ONCE if name in fixtures]
+        if made and has("xdist"):
+            item.add_marker(pytest.mark.xdist_group(made[0]))
+        if has("timeout"):
+            item.add_marker(pytest.mark.timeout(HANGS))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def missing(what):
+    """Skip a test for what is not installed; in CI, where all must be, fail it."""
+    if os.environ.get("CI"):
+        pytest.fail(what, pytrace=False)
+    pytest.skip(what, allow_module_level=True)
+
+
+def need(module):
+    """Import a module; skip or fail where it is not installed."""
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
+        missing(f"{module} is not installed (pip install -r tests/requirements.txt)")
+    return importlib.import_module(module)
+
+
+@pytest.fixture(scope="session")
+def keras():
+    """Keras, which takes seconds to import."""
+    return need("keras")
+
+
+@pytest.fixture(scope="session")
+def executed():
+    """Folder of the executed pages; `make test` runs them before it calls pytest."""
+    folder = ROOT / "_build" / "executed"
+    if not folder.exists():
+        pytest.fail("the pages have not run: run `make book` first")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def site():
     """Folder of the built site; `make test` builds it before it calls pytest."""
@@ -44,11 +101,12 @@ def site():
 
 @pytest.fixture(scope="session")
 def browser():
-    """Headless Chromium; without one the test is skipped here and fails in CI."""
+    """Headless Chromium."""
+    from tools.chromium import find_chromium, launch
+
     if find_chromium() is None:
-        missing = "Chromium is not installed (Debian: apt-get install chromium)"
-        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    with sync_playwright() as playwright:
+        missing("Chromium is not installed (Debian: apt-get install chromium)")
+    with need("playwright.sync_api").sync_playwright() as playwright:
         chromium = launch(playwright)
         yield chromium
         chromium.close()
@@ -57,6 +115,8 @@ def browser():
 @pytest.fixture(scope="session")
 def address(site):
     """Address of a local server that shows the site."""
+    from tools.browser import serve
+
     with serve(site) as base:
         yield base
 

@@ -1,9 +1,7 @@
-"""Ruff over modules and notebooks, and files that agree with each other."""
+"""Files of the checkout that have to agree with each other."""
 
 import ast
 import re
-import subprocess
-import sys
 import tomllib
 
 import pytest
@@ -12,20 +10,6 @@ from packaging.requirements import Requirement
 from tests.conftest import ROOT
 from tools.lock import BINDER, LISTS, READERS, lock_of, not_locked, read_pins
 from tools.setup import LOCKS
-
-
-def ruff(*arguments):
-    command = [sys.executable, "-m", "ruff", *arguments]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
-
-
-def test_lint():
-    ruff("check", "--no-cache", ".")
-
-
-def test_format():
-    ruff("format", "--no-cache", "--check", ".")
 
 
 def requirements(name):

@@ -144,11 +144,6 @@ def test_hooks_are_tools_of_this_environment():
         assert re.search(rf"^{name}==", pins, re.MULTILINE), hook["entry"]
 
 
-def test_spelling():
-    status, said = tool("codespell")
-    assert status == 0, said
-
-
 def test_nothing_to_strip_from_notebooks():
     masters = sorted((ROOT / "book" / "assignments").glob("*.ipynb"))
     template = GITHUB / "page-template.ipynb"

@@ -72,6 +72,7 @@ def test_the_chapter_opens_with_its_pages(page):
     assert row in "\n".join(prose(f"{folder}/index.ipynb")).splitlines()
 
 
+@pytest.mark.usefixtures("executed")
 def test_every_page_has_run():
     """nbmake runs them for `make book`; this says whether what it left is of today."""
     command = [sys.executable, "-m", "tools.site.build", "--check"]
@@ -80,9 +81,8 @@ def test_every_page_has_run():
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_run_left_no_error(page):
-    executed = nbformat.read(ROOT / "_build" / "executed" / page, 4)
-    for cell in executed.cells:
+def test_the_run_left_no_error(executed, page):
+    for cell in nbformat.read(executed / page, 4).cells:
         if cell.cell_type == "code":
             assert cell.execution_count is not None
             assert not [o for o in cell.outputs if o.output_type == "error"]
@@ -288,10 +288,10 @@ def test_checks_end_by_saying_that_the_answer_is_right(page):
 
 
 @pytest.mark.parametrize("page", TEACHING)
-def test_an_untouched_page_calls_no_answer_right(page):
+def test_an_untouched_page_calls_no_answer_right(executed, page):
     """`Run all` says of each exercise that the solution was filled in."""
-    executed = nbformat.read(ROOT / "_build" / "executed" / page, 4)
-    outputs = {cell.id: cell.get("outputs", []) for cell in executed.cells}
+    cells = nbformat.read(executed / page, 4).cells
+    outputs = {cell.id: cell.get("outputs", []) for cell in cells}
     for _, _, check in exercises(page):
         said = "".join(o.get("text", "") for o in outputs[check["id"]])
         verdicts = re.findall(

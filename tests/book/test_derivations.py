@@ -5,9 +5,6 @@ two, must raise AssertionError. Unchanged, the same cells run through.
 """
 
 import linecache
-import os
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
