@@ -1,12 +1,10 @@
-"""Layers against Keras, against central differences and against their own equations."""
+"""Layers against central differences and against their own equations."""
 
 import functools
 from itertools import product
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,88 +83,6 @@ def assert_close(ours, theirs, tolerance):
         assert np.abs(np.asarray(a) - np.asarray(b)).max() <= tolerance
 
 
-class PeepholeCell(keras.layers.Layer):
-    def __init__(self, units, **options):
-        super().__init__(**options)
-        self.units, self.output_size, self.state_size = units, units, [units, units]
-
-    def build(self, shape):
-        n = self.units
-        shapes = (shape[-1], 4 * n), (n, 4 * n), (4 * n,), (3, n)
-        self.all_weights = [self.add_weight(shape=s) for s in shapes]
-
-    def call(self, x, states, training=False):
-        (W, U, b, p), (h, c) = self.all_weights, states
-        i, f, g, o = tf.split(x @ W + h @ U + b, 4, axis=-1)
-        i, f = tf.sigmoid(i + p[0] * c), tf.sigmoid(f + p[1] * c)
-        c = f * c + i * tf.tanh(g)
-        h = tf.sigmoid(o + p[2] * c) * tf.tanh(c)
-        return h, [h, c]
-
-
-def in_keras(layer, **how):
-    K, dtype = keras.layers, {"dtype": layer.dtype.name}
-    if isinstance(layer, Dense):
-        return K.Dense(layer.units, **dtype)
-    if isinstance(layer, Bidirectional):
-        return K.Bidirectional(in_keras(layer.parts["forward"], **how), **dtype)
-    how |= {"return_state": True, **dtype}
-    if isinstance(layer, PeepholeLSTM):
-        return K.RNN(PeepholeCell(layer.units, **dtype), **how)
-    if isinstance(layer, GRU):
-        how["reset_after"] = layer.reset_after
-    return {RNN: K.SimpleRNN, LSTM: K.LSTM, GRU: K.GRU}[type(layer)](layer.units, **how)
-
-
-class Twin:
-    """Keras's layers with the same weights."""
-
-    def __init__(self, layer, sequences=True):
-        self.parts = [*layer.parts.values()] if isinstance(layer, Stack) else [layer]
-        self.layers, given = [], layer.get_weights()
-        for part in self.parts:
-            sequences_too = sequences or part is not self.parts[-1]
-            self.layers.append(in_keras(part, return_sequences=sequences_too))
-            self.layers[-1].build((None, None, part.features))
-            n = len(part.weights)
-            self.layers[-1].set_weights(given[:n])
-            given = given[n:]
-
-    def __call__(self, x, state):
-        left, after = list(state or ()), []
-        for part, layer in zip(self.parts, self.layers, strict=True):
-            if isinstance(part, Dense):
-                return [layer(x)]
-            begin = [left.pop(0) for _ in part.state_names] if left else None
-            x, *states = layer(x, initial_state=begin)
-            after += states
-        return [x, *after]
-
-    def get_weights(self):
-        return [w for layer in self.layers for w in layer.get_weights()]
-
-
-@each("dtype", ["float32", "float64"])
-@each_layer
-def test_forward_is_keras_s(kind, dtype):
-    @few
-    @given(sizes, seeds, st.booleans(), st.booleans())
-    def check(size, seed, sequences, begin):
-        layer, x, state, _ = problem(kind, size, seed, dtype)
-        state = state if begin else None
-        theirs = Twin(layer, sequences)
-        out, after = layer.forward(x, state, return_sequences=sequences)
-        assert out.dtype == dtype
-        tolerance = 1e-5 if dtype == "float32" else 1e-10
-        assert_close([out, *after], theirs(x, state), tolerance)
-        other = make(kind, size[3], dtype=dtype)
-        other.build(size[2])
-        other.set_weights(theirs.get_weights())
-        assert as_bytes(other.get_weights()) == as_bytes(layer.get_weights())
-
-    check()
-
-
 def slow_peephole(x, state, W, U, b, p):
     """Hidden states and final states, number by number."""
     h, c = np.copy(state)
@@ -194,29 +110,6 @@ def test_peephole_is_its_equations(size, seed):
     plain.set_weights(layer.get_weights()[:3])
     layer.weights["peephole"][...] = 0
     assert as_bytes(layer.forward(x, state)) == as_bytes(plain.forward(x, state))
-
-
-@each_layer
-def test_gradients_are_keras_s(kind):
-    @few
-    @given(sizes, seeds, st.booleans())
-    def check(size, seed, sequences):
-        layer, x, state, like = problem(kind, size, seed)
-        out, after = layer.forward(x, state, return_sequences=sequences)
-        dout, *dafter = factors = like([out, *after])
-        dx, dstate, gradients = layer.backward(dout, tuple(dafter))
-        assert list(gradients) == list(layer.weights)
-        theirs = Twin(layer, sequences)
-        inputs = [tf.constant(a) for a in (x, *state)]
-        with tf.GradientTape() as tape:
-            tape.watch(inputs)
-            made = zip(theirs(inputs[0], inputs[1:]), factors, strict=True)
-            loss = sum(tf.reduce_sum(a * factor) for a, factor in made)
-        inputs += [w.value for one in theirs.layers for w in one.trainable_weights]
-        expected = tape.gradient(loss, inputs, unconnected_gradients="zero")
-        assert_close([dx, *dstate, *gradients.values()], expected, 1e-10)
-
-    check()
 
 
 def with_dropout(layer, seed):
@@ -372,10 +265,6 @@ def test_weights_begin_as_in_keras(kind):
     for layer in (first, again, other):
         layer.build(40)
     assert as_bytes(first.weights) == as_bytes(again.weights)
-    twin = Twin(first)
-    for ours, theirs in zip(first.get_weights(), twin.get_weights(), strict=True):
-        assert ours.shape == theirs.shape
-    assert first.count_params() == sum(one.count_params() for one in twin.layers)
     for name, w in first.weights.items():
         drawn = name.endswith("kernel")
         assert drawn != np.array_equal(w, other.weights[name])

