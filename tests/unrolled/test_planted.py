@@ -5,17 +5,12 @@ and the check that ought to notice must fail. The same checks pass without it.
 """
 
 import importlib
-import shutil
 import sys
 from contextlib import contextmanager
-from pathlib import Path
+from importlib.machinery import SourceFileLoader
 
 import numpy as np
 import pytest
-
-from tests.conftest import ROOT
-
-PACKAGE = ROOT / "unrolled"
 
 
 def random(shape, rng):
@@ -185,38 +180,38 @@ PLANTED = [
 
 
 @contextmanager
-def package(folder, mistake=None):
-    """The package as modules of its own, with a mistake if one is given."""
-    shutil.copytree(PACKAGE, folder / "unrolled", ignore=lambda *_: ["__pycache__"])
-    if mistake:
-        name, source, instead = mistake
-        path = folder / "unrolled" / f"{name}.py"
-        text = path.read_text(encoding="utf-8")
+def package(name=None, source="", instead=""):
+    """The package imported anew, with a mistake in the module `name`, if any."""
+    read = SourceFileLoader.get_code
+
+    def get_code(loader, module):
+        if module != f"unrolled.{name}":
+            return read(loader, module)
+        text = loader.get_source(module)
         assert text.count(source) == 1, f"{name}.py holds {source!r} not exactly once"
-        path.write_text(text.replace(source, instead), encoding="utf-8")
-    ours = {k: m for k, m in sys.modules.items() if k.partition(".")[0] == "unrolled"}
-    for name in ours:
-        del sys.modules[name]
-    sys.path.insert(0, str(folder))
-    try:
-        module = importlib.import_module("unrolled")
-        assert Path(module.__file__).is_relative_to(folder)
-        yield module
-    finally:
-        sys.path.remove(str(folder))
-        for name in [k for k in sys.modules if k.partition(".")[0] == "unrolled"]:
-            del sys.modules[name]
-        sys.modules.update(ours)
+        return compile(text.replace(source, instead), loader.path, "exec")
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in [m for m in sys.modules if m.partition(".")[0] == "unrolled"]:
+            patch.delitem(sys.modules, module)
+        patch.setattr(SourceFileLoader, "get_code", get_code)
+        anew = importlib.import_module("unrolled")
+        assert name is None or f"unrolled.{name}" in sys.modules
+        try:
+            yield anew
+        finally:
+            for module in [m for m in sys.modules if m.partition(".")[0] == "unrolled"]:
+                del sys.modules[module]
 
 
 @pytest.mark.parametrize("planted", PLANTED, ids=[planted[0] for planted in PLANTED])
-def test_planted_mistake_is_caught(planted, tmp_path):
+def test_planted_mistake_is_caught(planted):
     _, layer, check, *mistake = planted
-    with package(tmp_path, mistake) as unrolled:
+    with package(*mistake) as unrolled:
         assert not check(unrolled, MAKE[layer])
 
 
-def test_the_checks_pass_without_a_mistake(tmp_path):
-    with package(tmp_path) as unrolled:
+def test_the_checks_pass_without_a_mistake():
+    with package() as unrolled:
         for layer, check in {(layer, check) for _, layer, check, *_ in PLANTED}:
             assert check(unrolled, MAKE[layer]), (layer, check.__name__)
