@@ -102,7 +102,7 @@ picture: install-test book  ## photograph the site for README.md (needs Chromium
 	@$(BIN)/python -m tools.browser .github/site.png
 
 clean:  ## remove the environment and everything built
-	rm -rf .venv _build build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis unrolled.egg-info
+	rm -rf .venv .venv.old _build build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis unrolled.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 which-assignment:

@@ -2,12 +2,18 @@
 
 import ast
 import re
+import shutil
+import subprocess
+import sys
+import tarfile
 import tomllib
+import zipfile
 
 import pytest
 from packaging.requirements import Requirement
 
 from tests.conftest import ROOT
+from tools.checkout import package_files
 from tools.lock import BINDER, LISTS, READERS, lock_of, not_locked, read_pins
 from tools.setup import LOCKS
 
@@ -89,6 +95,35 @@ def test_metadata_is_complete(project):
         assert project["urls"][name] in config
     assert "Typing :: Typed" in project["classifiers"]
     assert (ROOT / "unrolled" / "py.typed").exists()
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    """The source archive and the wheel, as `python -m build` makes them."""
+    folder = tmp_path_factory.mktemp("archives")
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("unrolled", "tests/unrolled", "tools/experiments"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copy(ROOT / "tests" / "test_checkout.py", folder / "tests")
+    code = "from setuptools.build_meta import *; build_wheel('.'); build_sdist('.')"
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    assert run.returncode == 0, run.stderr.decode()
+    return folder
+
+
+def test_archives_hold_the_package(archives):
+    package = {p.relative_to(ROOT).as_posix() for p in package_files(ROOT / "unrolled")}
+    package.add("unrolled/py.typed")
+    with zipfile.ZipFile(next(archives.glob("*.whl"))) as wheel:
+        names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert names == package
+    with tarfile.open(next(archives.glob("*.tar.gz"))) as source:
+        names = {name.partition("/")[2] for name in source.getnames()}
+    assert package <= names
+    assert not [name for name in names if name.startswith(("tests", "tools"))]
 
 
 def test_readme_names_only_what_there_is():

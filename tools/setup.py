@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,10 @@ MACHINES = {
 }
 PROBE = """import importlib.util, sys
 print("%d.%d.%d" % sys.version_info[:3], importlib.util.find_spec("pip") is not None)
+"""
+# pip compiles on one core; all of them take half the time or less.
+COMPILE = """import compileall, sysconfig
+compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
 """
 PIP = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps"]
 # No setting of the user's leads out of .venv, and each line comes when it is written.
@@ -155,10 +160,22 @@ class Environment:
         )
         if reason:
             print(reason, "Making .venv anew.", flush=True)
-        # Not the Python of the environment that is about to be cleared.
+        # The old one goes at once: a half of it would be no environment, nor ours.
+        aside = self.folder.with_name(".venv.old")
+        shutil.rmtree(str(aside), ignore_errors=True)
+        try:
+            if self.folder.exists():
+                self.folder.rename(aside)
+        except OSError as error:  # on Windows, while a program of it runs
+            raise SetupError(
+                f"{self.folder} is in use: end what runs from it, such as JupyterLab, "
+                f"then run the same command again. ({error})"
+            ) from error
+        # Not the Python of the environment that has just gone.
         base = getattr(sys, "_base_executable", sys.executable)
-        make = [base, "-m", "venv", "--clear", "--without-pip", str(self.folder)]
+        make = [base, "-m", "venv", "--without-pip", str(self.folder)]
         self.ask(make, "Making .venv")
+        shutil.rmtree(str(aside), ignore_errors=True)
 
     def unusable(self):
         """Why the environment that is there cannot be used; None if it can."""
@@ -215,7 +232,8 @@ class Environment:
             self.ask([str(self.python), "-m", "ensurepip", "--default-pip"], "pip")
         # The locks are complete, so pip has nothing to resolve: --no-deps.
         locks = [text for name in missing for text in ("-r", LOCKS[name])]
-        self.install("--only-binary=:all:", *locks)
+        self.install("--only-binary=:all:", "--no-compile", *locks)
+        self.call([str(self.python), "-c", COMPILE])
         # setuptools is in the locks: to build the package, pip needs no index.
         self.install("--no-build-isolation", "-e", ".")
         self.ask([str(self.python), "-m", "tools.site.katex"], "Fetching KaTeX")

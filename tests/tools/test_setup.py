@@ -93,7 +93,8 @@ EDITABLE = ["--no-build-isolation", "-e", "."]
 
 
 def wheels(*names):
-    return ["--only-binary=:all:"] + [x for n in names for x in ("-r", LOCKS[n])]
+    options = ["--only-binary=:all:", "--no-compile"]
+    return options + [x for n in names for x in ("-r", LOCKS[n])]
 
 
 def test_installs_locks_package_and_katex(environment, pip, capsys):
@@ -194,6 +195,18 @@ def test_clear_begins_anew(environment, pip):
     environment.complete(["book"])
     environment.prepare(clear=True)
     assert not pip.folder.exists() and not environment.stamp.exists()
+
+
+def test_an_environment_in_use_is_left_alone(environment, pip, monkeypatch):
+    """As Windows leaves it, while a program of it runs."""
+
+    def refuse(path, target):
+        raise PermissionError(13, "Access is denied", str(path))
+
+    monkeypatch.setattr(type(environment.folder), "rename", refuse)
+    with pytest.raises(SetupError, match="is in use: end what runs from it"):
+        environment.prepare(clear=True)
+    assert pip.folder.exists()
 
 
 def test_what_is_no_environment_is_left_alone(root):
