@@ -35,7 +35,7 @@ NOT_IMPORTED = {
     ],
     TESTERS: [
         *("ruff", "codespell", "mypy", "deptry", "nbstripout", "pytest-timeout"),
-        *("check-jsonschema", "zizmor", "uv", "build", "twine"),
+        *("zizmor", "uv", "build", "twine"),
     ],
     TEACHERS: ["otter-grader"],
 }
