@@ -13,10 +13,7 @@ FROM ?= submissions
 TO ?= grades
 
 comma := ,
-# What `make test-package` makes and runs: tests that need neither the site nor a browser.
 VENV ?= _build/package
-ALONE := $(addprefix tests/unrolled/,tasks course/test_measure.py test_doctests.py \
-  test_inputs.py test_layers.py test_optimizers.py test_planted.py test_training.py)
 
 HANDOUTS := _build/assignments/handouts/a1.zip
 
@@ -47,12 +44,12 @@ check: install-test  ## check a change: format, lint, spelling, types, quick tes
 test: install-test assignments book  ## build the book, then run every test
 	@$(BIN)/python -m pytest -n logical --dist loadgroup --no-loadscope-reorder
 
-# With EXTRA=book, against Keras too; without it, what needs Keras is skipped.
+# With EXTRA=book, against Keras too; without it, what needs Keras is skipped, in CI as well.
 test-package:  ## test the package alone, on another Python (PYTHON=python3.13 VENV=/tmp/3.13 EXTRA=book)
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check \
 	  --constraint tests/requirements.lock -e ".[test$(if $(EXTRA),$(comma)$(EXTRA))]"
-	@"$(VENV)/bin/python" -m pytest -n 2 $(ALONE)
+	@$(if $(EXTRA),,CI=) "$(VENV)/bin/python" -m pytest -n logical tests/unrolled
 
 bench: install-test install-teach  ## time the package against Keras, and the grading of a class (12 min)
 	@$(BIN)/python -m tools.experiments.bench

@@ -129,11 +129,13 @@ def test_pythons_of_the_matrix():
     assert matrix["python"] == PYTHONS
 
 
-def test_package_tests_of_the_makefile_exist():
+def test_package_is_tested_alone_and_against_keras():
+    """Without Keras by default, in a minute; with it in CI, on each Python."""
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    rule = re.search(r"^ALONE := .*,([^)]+)\)", makefile, re.MULTILINE)[1]
-    for name in rule.replace("\\", "").split():
-        assert (ROOT / "tests" / "unrolled" / name).exists(), name
+    rule = makefile[makefile.index("\ntest-package:") :].partition("\n\n")[0]
+    assert rule.endswith(" tests/unrolled") and (ROOT / "tests" / "unrolled").is_dir()
+    package = jobs(GITHUB / "workflows" / "test.yml")["package"]
+    assert "EXTRA=book" in package["steps"][-1]["run"]
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "pull_request_template.md"])
