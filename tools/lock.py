@@ -146,12 +146,12 @@ def write_locks(root, upgrade=False):
                 for system in SYSTEMS
             ],
         )
+        newest = dict(versions)
+        newest["tensorflow-cpu"] = newest["tensorflow"]
+        raise_pins(root / BINDER, newest)
         if upgrade:
-            newest = dict(versions)
-            newest["tensorflow-cpu"] = newest["tensorflow"]
             for folder, name in itertools.product([root, work], LISTS):
                 raise_pins(folder / name, newest)
-            raise_pins(root / BINDER, newest)
 
         # Then each list alone, for any system: its lock needs few markers.
         for name in LISTS:

@@ -78,6 +78,13 @@ def test_lists_are_solved_together_and_locked_apart(root, index):
     assert all(call[1]["constraint-dependencies"] == LIMITS for call in index.calls)
 
 
+def test_binder_follows_a_pin(root, index):
+    lock.write(root / READERS, TEXTS[READERS].replace("2.20", "2.19"))
+    lock.write_locks(root)
+    expected = TEXTS[BINDER].replace("2.20", "2.19")
+    assert (root / BINDER).read_text("utf-8") == expected
+
+
 def test_upgrade_raises_every_pin(root, index):
     lock.write_locks(root, upgrade=True)
     assert (root / READERS).read_text("utf-8") == (
