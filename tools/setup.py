@@ -111,7 +111,7 @@ def check_python(version):
     command = "py -3.13" if os.name == "nt" else "python3.13"
     what = "The book needs Python 3.11, 3.12 or 3.13"
     if version > NEWEST:
-        what = "TensorFlow has no wheels for it yet: use 3.13"
+        what = "TensorFlow has no wheels for it yet. Use Python 3.13"
     raise SetupError(
         "This is Python {}.{}. {}: ".format(*version, what)
         + f"{command} -m tools.setup (or: make PYTHON=python3.13 ...)"
