@@ -61,6 +61,12 @@ def pytest_collection_modifyitems(config, items):
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
+def pytest_runtest_setup(item):
+    """Ask for Keras where only some parameters of a test need it, and so are marked."""
+    if item.get_closest_marker("keras"):
+        need("keras")
+
+
 def missing(what):
     """Skip a test for what is not installed; in CI, where all must be, fail it."""
     if os.environ.get("CI"):

@@ -1,4 +1,4 @@
-"""Tests of the pages: they read notebooks, for which the package alone needs no reader."""
+"""Tests of the pages: they read notebooks, which needs more than the package."""
 
 from tests.conftest import need
 

@@ -201,27 +201,39 @@ def no_window():
         yield
 
 
-@pytest.mark.parametrize(
-    ("page", "source", "instead"),
-    [(page, source, instead) for page, _, source, instead in PLANTED],
-    ids=[f"{page.split('/')[-1][:-6]}: {what}" for page, what, *_ in PLANTED],
-)
-def test_planted_mistake_stops_the_page(page, source, instead):
+def stretch(page, source):
+    """The cells up to two behind the one that holds `source`, and its number."""
     sources = cells(page)
     (where,) = [k for k, text in enumerate(sources) if source in text]
-    assert sources[where].count(source) == 1
-    upto = sources[: where + 3]
+    return sources[: where + 3], where
+
+
+def with_marks(page, source, instead, what):
+    """A parameter set; some cells compare with Keras."""
+    upto, _ = stretch(page, source)
+    keras = any("import keras" in text for text in upto)
+    marks = [pytest.mark.keras] if keras else []
+    name = f"{page.split('/')[-1][:-6]}: {what}"
+    return pytest.param(page, source, instead, marks=marks, id=name)
+
+
+@pytest.mark.parametrize(
+    ("page", "source", "instead"),
+    [
+        with_marks(page, source, instead, what)
+        for page, what, source, instead in PLANTED
+    ],
+)
+def test_planted_mistake_stops_the_page(page, source, instead):
+    upto, where = stretch(page, source)
+    assert upto[where].count(source) == 1
     upto[where] = upto[where].replace(source, instead)
     stopped = run(upto)
     assert stopped is not None and stopped >= where
 
 
+@pytest.mark.usefixtures("keras")
 @pytest.mark.parametrize("page", [BPTT, LSTM])
 def test_the_same_cells_run_without_a_mistake(page):
-    last = max(
-        k
-        for k, text in enumerate(cells(page))
-        for of, _, source, _ in PLANTED
-        if of == page and source in text
-    )
-    assert run(cells(page)[: last + 3]) is None
+    planted = [source for of, _, source, _ in PLANTED if of == page]
+    assert run(max((stretch(page, s)[0] for s in planted), key=len)) is None
