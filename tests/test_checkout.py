@@ -2,9 +2,6 @@
 
 import ast
 import re
-import shutil
-import subprocess
-import sys
 import tarfile
 import tomllib
 import zipfile
@@ -13,6 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.conftest import ROOT
+from tools import release
 from tools.checkout import package_files
 from tools.lock import BINDER, LISTS, READERS, lock_of, not_locked, read_pins
 from tools.setup import LOCKS
@@ -99,18 +97,9 @@ def test_metadata_is_complete(project):
 
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory):
-    """The source archive and the wheel, as `python -m build` makes them."""
-    folder = tmp_path_factory.mktemp("archives")
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("unrolled", "tests/unrolled", "tools/experiments"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    for name in ("pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, folder)
-    shutil.copy(ROOT / "tests" / "test_checkout.py", folder / "tests")
-    code = "from setuptools.build_meta import *; build_wheel('.'); build_sdist('.')"
-    command = [sys.executable, "-c", code]
-    run = subprocess.run(command, cwd=folder, capture_output=True, check=False)
-    assert run.returncode == 0, run.stderr.decode()
+    """The source archive and the wheel, as a release uploads them."""
+    folder = tmp_path_factory.mktemp("archives") / "made"
+    release.build(folder)
     return folder
 
 
@@ -124,6 +113,16 @@ def test_archives_hold_the_package(archives):
         names = {name.partition("/")[2] for name in source.getnames()}
     assert package <= names
     assert not [name for name in names if name.startswith(("tests", "tools"))]
+    assert not [path.name for path in archives.iterdir() if release.lacking(path)]
+
+
+def test_a_release_is_refused_where_files_speak_of_another_version(capsys):
+    version = release.read_version()
+    assert not release.unprepared(version)
+    assert len(release.unprepared("9.9.9")) == 2
+    with pytest.raises(SystemExit):
+        release.main(["--tag", "v9.9.9"])
+    assert f"expected v{version}" in capsys.readouterr().err
 
 
 def test_readme_names_only_what_there_is():

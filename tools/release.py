@@ -69,11 +69,10 @@ def build(output):
     """Make the source archive and the wheel, without a network, from a clean copy."""
     # setuptools leaves build/ and an egg-info behind, and takes up old ones.
     source = output / "source"
-    names = ["LICENSE", "README.md", "pyproject.toml"]
-    names += [path.relative_to(ROOT) for path in package_files(ROOT / "unrolled")]
-    for name in names:
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, source / name)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "unrolled", source / "unrolled", ignore=ignored)
+    for name in ("LICENSE", "README.md", "pyproject.toml"):
+        shutil.copy(ROOT / name, source)
     command = [sys.executable, "-m", "build", "--no-isolation"]
     run(*command, "--outdir", str(output), str(source))
     shutil.rmtree(source)
@@ -94,8 +93,9 @@ def lacking(path):
     else:
         with tarfile.open(path) as archive:
             names = {name.partition("/")[2] for name in archive.getnames()}
-    files = (p.relative_to(ROOT).as_posix() for p in package_files(ROOT / "unrolled"))
-    return [name for name in files if name not in names]
+    files = [*package_files(ROOT / "unrolled"), ROOT / "unrolled" / "py.typed"]
+    wanted = [path.relative_to(ROOT).as_posix() for path in files]
+    return [name for name in wanted if name not in names]
 
 
 if __name__ == "__main__":
