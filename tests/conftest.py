@@ -26,9 +26,10 @@ NEEDS = {
     "site": {"site", "executed", "handouts", "built"},
     "browser": {"browser"},
     "keras": {"keras"},
+    "slow": {"replicated", "counted", "cluster", "hostile"},
 }
 # What takes long to make is made once: one worker of pytest-xdist runs all its tests.
-MADE_ONCE = ("built", "hostile", "soups", "two_seeds")
+MADE_ONCE = ("built", "replicated", "counted", "hostile", "soups")
 HANGS = 1800  # seconds after which a test counts as hanging: twenty times the slowest
 
 ROOT = Path(__file__).parents[1]
@@ -129,7 +130,8 @@ def address(site):
 
 CLUSTER = """from distributed import LocalCluster
 if __name__ == "__main__":
-    with LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster:
+    how = {"protocol": "tcp://", "dashboard_address": None}
+    with LocalCluster(2, processes=False, threads_per_worker=1, **how) as cluster:
         print(cluster.scheduler_address, flush=True)
         input()"""
 
@@ -143,12 +145,6 @@ def cluster(tmp_path):
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-3, text=True) as run:
         yield run.stdout.readline().strip()
         run.communicate("\n")
-
-
-@pytest.fixture
-def small_book(tmp_path):
-    """What `write_small_book` writes, for one test."""
-    return write_small_book(tmp_path / "checkout")
 
 
 def write_small_book(root):

@@ -1,14 +1,16 @@
 """`make replicate` on two small pages: verdicts compared, nothing run twice."""
 
-import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
-from tests.conftest import ROOT, write_page
+from tests.conftest import ROOT, write_page, write_small_book
+from tools.experiments import replicate
 
 SAME = """from unrolled.course import base_seed, record_claim
 open({log!r}, "a").write("same ")
@@ -16,88 +18,101 @@ effect = 2.0 + base_seed()
 record_claim("four-times-time", False, effect=effect, of="ratio", data="-")"""
 FLIPS = """from unrolled.course import base_seed, record_claim
 open({log!r}, "a").write("flips ")
-holds = base_seed() < {bound}
+holds = base_seed() < 1
 record_claim("order-needs-memory", holds, effect=1.0, of="ratio", data="-")"""
 
 
-@pytest.fixture
-def make(small_book, tmp_path, monkeypatch):
-    """Write the two pages; returns what runs the script and says which pages ran."""
-    monkeypatch.setenv("UNROLLED_MNIST", "embedded")
-    log = tmp_path / "runs"
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """File in which the pages note that they run."""
+    return tmp_path_factory.mktemp("log") / "runs"
 
-    def run(*arguments, bound=9, broken=False):
+
+@pytest.fixture(scope="module")
+def run(log):
+    """A function: run the command; returns its status, what it said, what ran."""
+
+    def run(root, *arguments):
         log.write_text("", encoding="utf-8")
-        flips = FLIPS.format(log=str(log), bound=bound) + ("\n1 / 0" if broken else "")
-        for name, source in (
-            ("4-code/8-cost", SAME.format(log=str(log))),
-            ("1-background/1-memory", flips),
-        ):
-            path = small_book / "book" / f"{name}.ipynb"
-            path.parent.mkdir(exist_ok=True)
-            if not path.exists() or json.dumps(source) not in path.read_text(
-                encoding="utf-8"
-            ):
-                write_page(path, "# Page", [source])
         command = [sys.executable, "-m", "tools.experiments.replicate"]
-        command += ["--root", str(small_book)]
-        result = subprocess.run(
-            [*command, *arguments],
+        ended = subprocess.run(
+            [*command, "--root", root, *arguments],
             cwd=ROOT,
+            env=os.environ | {"UNROLLED_MNIST": "embedded"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
-        return result, sorted(log.read_text("utf-8").split())
+        said = ended.stdout.replace(str(root), "ROOT")
+        return ended.returncode, said, sorted(log.read_text("utf-8").split())
 
     return run
 
 
-def test_verdicts_that_agree(make, small_book):
-    result, ran = make("--seeds", "0", "1", "2")
-    assert result.returncode == 0, result.stdout + result.stderr
-    assert ran == 3 * ["flips"] + 3 * ["same"]
-    assert re.search(r"four-times-time +refuted +refuted +refuted *\n", result.stdout)
-    table = (small_book / "_build/replicate/verdicts.csv").read_text("utf-8")
-    assert "four-times-time,refuted,refuted,refuted" in table
-    assert "order-needs-memory,supported,supported,supported" in table
+@pytest.fixture(scope="module")
+def replicated(tmp_path_factory, log, run):
+    """The two pages under seeds 0 and 1, and how that ended; not to be changed."""
+    root = write_small_book(tmp_path_factory.mktemp("replicated") / "checkout")
+    for name, source in (("4-code/8-cost", SAME), ("1-background/1-memory", FLIPS)):
+        path = root / "book" / f"{name}.ipynb"
+        path.parent.mkdir()
+        write_page(path, "# Page", [source.format(log=str(log))])
+    status, said, ran = run(root, "--seeds", "0", "1")
+    return SimpleNamespace(root=root, status=status, said=said, ran=ran)
 
 
-def test_a_verdict_that_flips_is_named_and_fails(make):
-    result, _ = make("--seeds", "0", "1", bound=1)
-    assert result.returncode == 1
-    (line,) = [s for s in result.stdout.splitlines() if s.endswith("<- differs")]
+@pytest.fixture
+def book(replicated, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(replicated.root, tmp_path / "checkout")
+
+
+def test_a_verdict_that_flips_is_named_and_fails(replicated):
+    assert replicated.status == 1
+    assert replicated.ran == 2 * ["flips"] + 2 * ["same"]
+    lines = replicated.said.splitlines()
+    (line,) = [line for line in lines if line.endswith("<- differs")]
     assert line.split()[:3] == ["order-needs-memory", "supported", "refuted"]
 
 
-def test_a_page_that_fails_is_named_and_the_others_go_on(make):
-    result, ran = make("--seeds", "0", broken=True)
-    assert result.returncode == 1 and ran == ["flips", "same"]
-    assert "book/1-background/1-memory.ipynb failed for base seed 0" in result.stdout
-    assert "ZeroDivisionError" in result.stdout and "refuted" in result.stdout
+def test_verdicts_that_agree(book, run):
+    """And what has run for a seed does not run for it again."""
+    status, said, ran = run(book, "--seeds", "1", "2")
+    assert status == 0, said
+    assert ran == ["flips", "same"]
+    assert re.search(r"four-times-time +refuted +refuted *\n", said)
+    table = (book / "_build/replicate/verdicts.csv").read_text("utf-8")
+    assert "four-times-time,refuted,refuted" in table
+    assert "order-needs-memory,refuted,refuted" in table
 
 
-def test_seeds_are_checked(make):
-    result, ran = make("--seeds", "-1")
-    assert result.returncode == 2 and "0 or more" in result.stderr and not ran
+def test_what_make_book_has_run_is_taken_over(book, log, monkeypatch, capsys):
+    monkeypatch.setenv("UNROLLED_MNIST", "embedded")
+    log.write_text("", encoding="utf-8")
+    build = book / "_build"
+    (build / "replicate/seed-0/executed").rename(build / "executed")
+    assert replicate.main(["--root", str(book), "--seeds", "0", "1"]) == 1
+    assert log.read_text("utf-8") == ""
+    assert "order-needs-memory" in capsys.readouterr().out
+    assert (build / "replicate/seed-0/executed/book/4-code/8-cost.ipynb").exists()
 
 
-def test_only_what_is_missing_runs(make, small_book):
-    """An interrupted run goes on; what `make book` has run for a seed is taken over."""
-    assert make("--seeds", "0")[1] == ["flips", "same"]
-    assert make("--seeds", "0", "3")[1] == ["flips", "same"]  # for seed 3
-    assert make("--seeds", "0", "3")[1] == []
-    build = small_book / "_build"
-    (build / "replicate/seed-3/executed").rename(build / "executed")
-    assert make("--seeds", "3")[1] == []
-    assert (build / "replicate/seed-3/executed/book/4-code/8-cost.ipynb").exists()
+def test_a_page_that_fails_is_named_and_the_others_go_on(book, log, run):
+    path = book / "book/1-background/1-memory.ipynb"
+    write_page(path, "# Page", [FLIPS.format(log=str(log)) + "\n1 / 0"])
+    status, said, ran = run(book, "--seeds", "5")
+    assert status == 1 and ran == ["flips", "same"]
+    assert "book/1-background/1-memory.ipynb failed for base seed 5" in said
+    assert "ZeroDivisionError" in said and "refuted" in said
 
 
-def test_a_dask_cluster_gives_the_same(make, small_book, cluster):
-    seeds = ["--seeds", "1", "2"]
-    alone, _ = make(*seeds, bound=2)
-    shutil.rmtree(small_book / "_build")
-    shared, ran = make(*seeds, "--scheduler", cluster, bound=2)
-    assert ran == ["flips", "flips", "same", "same"]
-    assert shared.returncode == alone.returncode == 1, shared.stderr
-    assert shared.stdout == alone.stdout
+def test_a_dask_cluster_gives_the_same(replicated, book, run, cluster):
+    shutil.rmtree(book / "_build")
+    status, said, ran = run(book, "--seeds", "0", "1", "--scheduler", cluster)
+    assert (status, said, ran) == (replicated.status, replicated.said, replicated.ran)
+
+
+def test_seeds_are_checked(capsys):
+    with pytest.raises(SystemExit) as stop:
+        replicate.main(["--seeds", "-1"])
+    assert stop.value.code == 2 and "0 or more" in capsys.readouterr().err

@@ -1,14 +1,17 @@
 """`make seeds` on a small page: what fails is counted, what has run is kept."""
 
 import csv
+import os
+import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, write_page
+from tests.conftest import ROOT, write_page, write_small_book
 from tools.experiments import assertions, seeds
 
 PAGE = """import numpy as np
@@ -25,45 +28,62 @@ for k in range(2):
     assert k < 2"""
 
 
-@pytest.fixture
-def make(small_book, tmp_path, monkeypatch):
-    """Run the script on a book of one page; returns it and the seeds that ran."""
-    monkeypatch.setenv("UNROLLED_MNIST", "embedded")
-    log = tmp_path / "runs"
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """File in which the page notes the seeds that it runs with."""
+    return tmp_path_factory.mktemp("log") / "runs"
 
-    def run(*arguments, source=PAGE):
+
+@pytest.fixture(scope="module")
+def run(log):
+    """A function: run the command; returns its status, what it said, seeds that ran."""
+
+    def run(root, *arguments):
         log.write_text("", encoding="utf-8")
-        for page in (small_book / "book").rglob("*.ipynb"):
-            page.unlink()
-        cells = source.format(log=str(log)).split("\nfor")  # two cells
-        cells[1:] = ["for" + cell for cell in cells[1:]]
-        write_page(small_book / "book" / "uses.ipynb", "# Page", cells)
         command = [sys.executable, "-m", "tools.experiments.seeds"]
-        command += ["--root", str(small_book)]
-        result = subprocess.run(
-            [*command, *arguments],
+        ended = subprocess.run(
+            [*command, "--root", root, *arguments],
             cwd=ROOT,
+            env=os.environ | {"UNROLLED_MNIST": "embedded"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=False,
         )
-        return result, [int(seed) for seed in log.read_text("utf-8").split()]
+        ran = sorted(int(seed) for seed in log.read_text("utf-8").split())
+        return ended.returncode, ended.stdout + ended.stderr, ran
 
     return run
 
 
-def read_table(small_book):
-    with (small_book / "_build" / "seeds" / "table.csv").open(encoding="utf-8") as file:
-        return {row["assertion"]: row for row in csv.DictReader(file)}
+def write_uses(root, log, source=PAGE):
+    """Write the page, which is the only one, in two cells."""
+    cells = source.format(log=str(log)).split("\nfor")
+    write_page(root / "book/uses.ipynb", "# Page", [cells[0], "for" + cells[1]])
 
 
-def test_failures_are_counted_and_the_page_goes_on(make, small_book):
-    result, ran = make("--seeds", "1", "2", "3", "4", "5", "6")
-    assert result.returncode == 1, result.stderr
-    assert sorted(ran) == [1, 2, 3, 4, 5, 6]
-    assert "failed for 1 of 6 seeds 4" in result.stdout
-    assert "1 failures under 6 base seeds" in result.stdout
-    table = read_table(small_book)
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory, log, run):
+    """The page under six seeds, and how that ended; not to be changed."""
+    root = write_small_book(tmp_path_factory.mktemp("counted") / "checkout")
+    for page in (root / "book").rglob("*.ipynb"):
+        page.unlink()
+    write_uses(root, log)
+    status, said, ran = run(root, "--seeds", "1", "2", "3", "4", "5", "6")
+    return SimpleNamespace(root=root, status=status, said=said, ran=ran)
+
+
+@pytest.fixture
+def book(counted, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(counted.root, tmp_path / "checkout")
+
+
+def test_failures_are_counted_and_the_page_goes_on(counted):
+    assert counted.status == 1 and counted.ran == [1, 2, 3, 4, 5, 6], counted.said
+    assert "failed for 1 of 6 seeds 4" in counted.said
+    assert "1 failures under 6 base seeds" in counted.said
+    with (counted.root / "_build/seeds/table.csv").open(encoding="utf-8") as file:
+        table = {row["assertion"]: row for row in csv.DictReader(file)}
     kinds = [row["kind"] for row in table.values()]
     assert kinds == ["theorem", "theorem", "guard", "sentence", "theorem"]
     row = table["(x > 0).all()"]
@@ -76,17 +96,23 @@ def test_failures_are_counted_and_the_page_goes_on(make, small_book):
     assert table["k < 2"]["seen"] == "1 < 2"  # the time that came nearest
 
 
-def test_only_what_is_missing_runs(make):
-    assert sorted(make("--seeds", "1", "2")[1]) == [1, 2]
-    result, ran = make("--seeds", "1", "2", "3", "--processes", "1")
-    assert ran == [3] and result.returncode == 0
-    assert make("--seeds", "3", source=PAGE + " + 0")[1] == [3]  # the page has changed
+def test_no_notebook_keeps_what_watches_it(counted):
+    page = nbformat.read(counted.root / "book/uses.ipynb", 4)
+    assert len(page.cells) == 3 and not assertions.read(page)
 
 
-def test_a_page_that_stops_is_named(make):
-    result, _ = make("--seeds", "1", source=PAGE + "\n    1 / 0")
-    assert result.returncode == 1
-    assert "uses.ipynb [], stopped: ZeroDivisionError" in result.stdout
+def test_only_what_is_missing_runs(book, log, run):
+    status, _, ran = run(book, "--seeds", "1", "2", "7", "--processes", "1")
+    assert status == 0 and ran == [7]
+    write_uses(book, log, PAGE + " + 0")
+    assert run(book, "--seeds", "2")[2] == [2]  # the page has changed
+
+
+def test_a_page_that_stops_is_named(book, log, run):
+    write_uses(book, log, PAGE + "\n    1 / 0")
+    status, said, _ = run(book, "--seeds", "1")
+    assert status == 1
+    assert "uses.ipynb [], stopped: ZeroDivisionError" in said
 
 
 def test_fresh_seeds_are_drawn_and_kept_until_they_have_run(tmp_path):
@@ -135,9 +161,3 @@ def test_closeness_is_what_allclose_compares(a, b, share):
     found = assertions.closeness(a, b)
     assert np.isclose(found, share, rtol=1e-2)
     assert (found <= 1) == np.allclose(a, b)
-
-
-def test_no_notebook_keeps_what_watches_it(make, small_book):
-    make("--seeds", "1")
-    page = nbformat.read(small_book / "book" / "uses.ipynb", 4)
-    assert len(page.cells) == 3 and not assertions.read(page)
