@@ -8,8 +8,6 @@ import sys
 import threading
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
 from tools.chromium import launch
 
 # Milliseconds after which what has not come never will; not a measure of speed.
@@ -92,6 +90,8 @@ def open_page(browser, address, path, width=1280, scheme="light"):
 
 def main(target):
     """Photograph the page that the README shows."""
+    from playwright.sync_api import sync_playwright  # the rest of this needs none
+
     site = Path(__file__).parents[1] / "_build" / "html"
     with serve(site) as address, sync_playwright() as playwright:
         browser = launch(playwright)

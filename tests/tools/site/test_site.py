@@ -1,26 +1,44 @@
 """The built site: whole, of one piece, quiet, and readable on a phone."""
 
 import copy
+import functools
 import json
 import re
 from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 import yaml
-from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 
-from tests.conftest import PAGES, ROOT, read_page
+from tests.conftest import PAGES, ROOT, need, read_page
 from tools.browser import new_page, open_page
 from tools.site import slim
 from tools.site.extension import FORMULA
 
-AXE = Axe()
 LESSON = "LearningResource"
 WITH_PICTURES = "document.querySelectorAll('img').forEach(i => i.loading = 'eager')"
 RELATIVE = re.compile(r"\]\((?!http|#)[^()\s]+\.(?:ipynb|md|svg)[)#]")  # a link
-LOOKS = 40  # half a second or more apart
+TRIES = 40  # half a second or more apart
+# Code has thousands of words: of each look that is seen, one is marked.
+MARK_LOOKS = """() => {
+    const seen = new Set()
+    for (const part of document.querySelectorAll('.highlight *')) {
+        part.removeAttribute('data-look')
+        const says = [...part.childNodes].some(n => n.nodeType === 3 && n.data.trim())
+        if (!says || !part.checkVisibility({visibilityProperty: true})) continue
+        const style = getComputedStyle(part)
+        let behind = part
+        while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)'
+               && behind.parentElement) behind = behind.parentElement
+        const look = [style.color, style.opacity, style.fontSize, style.fontWeight,
+                      getComputedStyle(behind).backgroundColor].join()
+        part.toggleAttribute('data-look', !seen.has(look))
+        seen.add(look)
+    }
+}"""
+CODE_AND_FORMULAS = [[".highlight"], [".katex"]]
+COLOURS = ["color-contrast", "link-in-text-block"]
 # Thirty looks in a row, one a frame: what lies above may still be laid out.
 STAYS_IN_SIGHT = """heading => {
     const top = document.querySelector(heading).getBoundingClientRect().top
@@ -142,23 +160,57 @@ def test_solutions_are_folded(soups):
             assert len(folded) >= 3 and not any(d.has_attr("open") for d in folded)
 
 
-def violations(page, width):
-    """What axe finds: rule and element."""
-    # Code has been looked at in a wide window, and a formula is a hundred elements.
-    left_out = [".highlight", ".katex"] if width == 390 else []
-    ran = AXE.run(
-        page,
-        context={"exclude": [[part] for part in left_out]} if left_out else None,
-        options={"preload": False, "resultTypes": ["violations"]},
-    )
-    found = [(v["id"], node) for v in ran.response["violations"] for node in v["nodes"]]
+@functools.cache
+def axe():
+    return need("axe_playwright_python.sync_playwright").Axe()
+
+
+def violations(page, where=None, **rules):
+    """What axe finds: rule and element.
+
+    Args:
+        page: in the browser.
+        where: context as axe takes it, the whole page by default.
+        rules: further options of axe, which choose rules.
+    """
+    options = {"preload": False, "resultTypes": ["violations"], **rules}
+    found = axe().run(page, context=where, options=options).response["violations"]
     return [
-        (rule, node["html"])
-        for rule, node in found
+        (one["id"], node["html"])
+        for one in found
+        for node in one["nodes"]
         # A head that is a formula: axe does not read MathML, screen readers do.
-        if rule != "empty-table-header"
+        if one["id"] != "empty-table-header"
         or not page.locator(node["target"][0]).locator("math").count()
     ]
+
+
+def faint(page):
+    """What is too faint, or a link that only its colour shows."""
+    page.evaluate(MARK_LOOKS)
+    where = {"include": [["html"], ["[data-look]"]], "exclude": CODE_AND_FORMULAS}
+    return violations(page, where, runOnly=COLOURS)
+
+
+def unsound(page):
+    """What any rule finds that does not depend on the theme."""
+    return violations(page, rules={"color-contrast": {"enabled": False}})
+
+
+def unsound_on_a_phone(page):
+    """What any rule finds; code and formulas have been looked at in a wide window."""
+    return violations(page, {"exclude": CODE_AND_FORMULAS})
+
+
+# Width, theme, and what is looked for: colours do not depend on the width but for what
+# only a phone shows, which is the same on every page and is looked at on these.
+LOOKS = [
+    (1280, "light", unsound),
+    (1280, "light", faint),
+    (1280, "dark", faint),
+    (390, "dark", unsound_on_a_phone),
+]
+ON_A_PHONE_BY_DAY = ["book/index.html", "book/4-code/1-data.html"]
 
 
 def pages_to_open():
@@ -166,6 +218,7 @@ def pages_to_open():
     return [page.replace(".ipynb", ".html") for page in PAGES] + others
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", pages_to_open())
 def test_page_in_a_browser(browser, address, path):
     """No request to another host, no complaint, no sideways scrolling; axe agrees."""
@@ -174,20 +227,31 @@ def test_page_in_a_browser(browser, address, path):
     page.wait_for_load_state("networkidle")
     assert not troubles
     page.add_style_tag(content="section { content-visibility: visible !important }")
-    for width, scheme in (1280, "light"), (1280, "dark"), (390, "dark"), (390, "light"):
+    by_day = [(390, "light", faint)] if path in ON_A_PHONE_BY_DAY else []
+    for width, scheme, look in LOOKS + by_day:
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
-        for _ in range(LOOKS):  # the theme looks anew at what scrolls, in its own time
-            found = violations(page, width)
+        for _ in range(TRIES):  # the theme looks anew at what scrolls, in its own time
+            found = look(page)
             if not found:
                 break
             page.wait_for_timeout(500)
-        assert not found, (width, scheme)
+        assert not found, (width, scheme, look.__name__)
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     for image in page.locator(".cell_output img").all():
         assert image.bounding_box()["width"] <= 360
+    page.context.close()
+
+
+@pytest.mark.parametrize("part", [".highlight .k", "p > a"])
+def test_a_faint_part_is_found(browser, address, part):
+    """Although one word of code stands for all of its look."""
+    page, _ = open_page(browser, address, "book/3-mathematics/1-bptt.html")
+    assert not faint(page)
+    page.add_style_tag(content=f"article {part} {{ color: #ccc !important }}")
+    assert "color-contrast" in dict(faint(page))
     page.context.close()
 
 
