@@ -2,6 +2,7 @@
 
 * KaTeX typesets formulas while building; its style sheet and fonts join the site.
 * `> **Note** …` quotes, which every notebook reader shows, become boxes.
+* Code is coloured with half the elements.
 * Each page says what it is about to those who search or share, offers its notebook.
 * The claims ledger executes last, in a plain `jupyter-book build .` too.
 * Small repairs to the theme's pages, for readers with a screen reader or a console.
@@ -19,13 +20,16 @@ import nbformat
 import sphinxcontrib.katex
 from bs4 import BeautifulSoup
 from docutils import nodes
+from pygments.formatters import HtmlFormatter
+from pygments.token import Name, Punctuation, Text, Whitespace
 from sphinx.errors import ExtensionError
+from sphinx.highlighting import PygmentsBridge
 from sphinx.transforms import SphinxTransform
 
 from tools.checkout import Book
 from tools.site import head, katex, slim
 from tools.site.notebooks import stand_alone
-from tools.site.typeset import Typesetter
+from tools.site.typeset import Formulas
 from unrolled.course.ledger import read_ledger, write_ledger
 
 BOXES = {
@@ -47,8 +51,8 @@ def use_bundled_katex(app, config):
         app.katex = katex.files()
     except RuntimeError as error:
         raise ExtensionError(str(error)) from error
-    app.typesetter = Typesetter(app.katex / "katex.min.js")
-    sphinxcontrib.katex.render_latex = app.typesetter.render
+    app.formulas = Formulas(app.katex / "katex.min.js")
+    sphinxcontrib.katex.render_latex = app.formulas.mark
 
 
 def empty_site(app):
@@ -116,6 +120,20 @@ def serve_katex(app, exception):
     (target / "katex.min.css").write_text(css, encoding="utf-8")
 
 
+class PlainNames(HtmlFormatter):
+    """Colours code, but wraps nothing around what has no colour of its own.
+
+    Names, brackets and spaces are half of all elements in a page with much code.
+    """
+
+    plain = (Name, Name.Namespace, Punctuation, Whitespace)
+
+    def format_unencoded(self, tokensource, outfile):
+        """Write the tokens as HTML; called by Pygments."""
+        tokens = ((Text if t in self.plain else t, text) for t, text in tokensource)
+        super().format_unencoded(tokens, outfile)
+
+
 class QuotesToBoxes(SphinxTransform):
     """Turn block quotes that begin with a bold `Note`, `Tip`, … into admonitions."""
 
@@ -151,7 +169,7 @@ def repair_page(app, exception):
             summary["aria-label"] = f"Pages of {link.get_text(' ', strip=True)}"
         for brand in soup.select("a.navbar-brand"):  # outside of every landmark
             brand.wrap(soup.new_tag("nav", attrs={"aria-label": "Front page"}))
-        typeset_tables(soup, app.typesetter)
+        typeset_tables(soup, app.formulas)
         for cell in soup.select("th"):
             if not cell.get_text(strip=True) and not cell.select("img, svg"):
                 cell.name = "td"  # heads nothing
@@ -184,9 +202,9 @@ def repair_page(app, exception):
         takes = head.cell_beside(soup, "Takes")
         if takes and (seconds := run_seconds(app, page)):
             (takes.p or takes).append(f", {seconds:.0f} seconds to run")
-        page.write_text(str(soup), encoding="utf-8")
+        page.write_text(app.formulas.fill(str(soup)), encoding="utf-8")
     if for_screens:
-        slim.slim_site(app.outdir, sheets, names)
+        slim.slim_site(app.outdir, sheets, names | app.formulas.classes())
 
 
 def lead_here(soup, name, site, address):
@@ -205,16 +223,16 @@ def lead_here(soup, name, site, address):
             link["href"] += mark + anchor
 
 
-def typeset_tables(soup, typesetter):
+def typeset_tables(soup, formulas):
     """Typeset formulas in tables that a cell has shown: Sphinx leaves HTML alone.
 
     Args:
         soup: the page, parsed; changed in place.
-        typesetter: a `Typesetter`.
+        formulas: the `Formulas` of the site.
     """
 
     def typeset(formula):
-        html = f'<span class="math">{typesetter.render(formula)}</span>'
+        html = f'<span class="math">{formulas.mark(formula)}</span>'
         return BeautifulSoup(html, "html.parser").span
 
     for table in soup.select(".cell_output table.dataframe"):
@@ -268,7 +286,7 @@ def run_seconds(app, page):
 
 def end_katex(app, exception):
     """End the process that typesets formulas."""
-    app.typesetter.close()
+    app.formulas.typesetter.close()
 
 
 def setup(app):
@@ -277,6 +295,7 @@ def setup(app):
     app.connect("builder-inited", empty_site, priority=1)  # before anything is written
     app.connect("env-before-read-docs", read_ledger_last)
     app.add_transform(QuotesToBoxes)
+    PygmentsBridge.html_formatter = PlainNames
     app.connect("build-finished", serve_katex)
     app.connect("build-finished", offer_ledger)
     app.connect("build-finished", repair_page, priority=900)  # after the theme

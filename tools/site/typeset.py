@@ -1,6 +1,7 @@
 """Typeset formulas with KaTeX while the site is built: readers need no script."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,3 +73,38 @@ class Typesetter:
         if self.process is not None:
             self.process.communicate()
             self.process = None
+
+
+class Formulas:
+    """Formulas of a site: in its pages a mark stands for each until they are complete.
+
+    Typeset, a formula is a hundred elements; without them pages are read and changed
+    five times as fast.
+    """
+
+    def __init__(self, script):
+        """Take the path of `katex.min.js`."""
+        self.typesetter = Typesetter(script)
+        self.numbers = {}  # of each formula and its options
+        self.typeset = []
+
+    def mark(self, formula, options=None):
+        """Typeset a formula, if it is new, and return its mark, as HTML.
+
+        Arguments and errors are those of `Typesetter.render`.
+        """
+        key = formula, json.dumps(options, sort_keys=True)
+        if key not in self.numbers:
+            self.typeset.append(self.typesetter.render(formula, options))
+            self.numbers[key] = len(self.numbers)
+        return f'<span class="katex">⟦{self.numbers[key]}⟧</span>'
+
+    def fill(self, html):
+        """Put the formulas in the place of their marks."""
+        mark = r'<span class="katex">⟦(\d+)⟧</span>'
+        return re.sub(mark, lambda match: self.typeset[int(match[1])], html)
+
+    def classes(self):
+        """All classes that the formulas have."""
+        found = re.findall(r'class="([^"]*)"', "".join(self.typeset))
+        return {name for names in found for name in names.split()}

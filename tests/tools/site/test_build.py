@@ -18,7 +18,7 @@ from markdown_it import MarkdownIt
 from tests.conftest import ROOT, write_page, write_small_book
 from tools import checkout
 from tools.site import build, extension, notebooks
-from tools.site.typeset import NODE, Typesetter
+from tools.site.typeset import NODE, Formulas, Typesetter
 from unrolled import tasks
 
 NOTE_RUN = "import os\nopen(os.environ['RUNS'], 'a').write('{} ')\n"
@@ -524,6 +524,13 @@ def test_formulas_in_tables_are_typeset(built):
     assert table.select_one("td").get_text() == "$5 and up"
 
 
+def test_code_is_coloured_with_few_elements(built):
+    code = read_soup(built.root, "uses.html").select_one(".highlight pre")
+    assert code.get_text().startswith(NOTE_RUN.format("uses").partition("\n")[0])
+    assert {k.get_text() for k in code.select(".kn")} == {"import", "from"}
+    assert not code.select(".n, .nn, .p, .w")
+
+
 @pytest.mark.parametrize(
     ("href", "leads_to"),
     [
@@ -637,6 +644,17 @@ def test_formulas_with_any_letters(katex):
     assert process.returncode == 0
     assert ">x<" in typesetter.render("x")  # it starts again
     typesetter.close()
+
+
+def test_marks_stand_for_formulas(katex):
+    formulas = Formulas(katex)
+    marks = [formulas.mark(f, o) for f in "xyx" for o in (None, {"displayMode": True})]
+    assert len(set(marks)) == 4 and marks[:2] == marks[4:]
+    html = formulas.fill(f"<p>{marks[2]}, {marks[3]}</p>")
+    expected = formulas.typesetter.render("y")
+    assert html.startswith(f"<p>{expected}, ") and "⟦" not in html
+    assert {"katex-display", "mathnormal"} <= formulas.classes()
+    formulas.typesetter.close()
 
 
 def test_katex_that_fails_is_an_error(tmp_path):
