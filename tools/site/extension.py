@@ -3,7 +3,7 @@
 * KaTeX typesets formulas while building; its style sheet and fonts join the site.
 * `> **Note** …` quotes, which every notebook reader shows, become boxes.
 * Code is coloured with half the elements.
-* Each page says what it is about to those who search or share, offers its notebook.
+* Each page describes itself to search engines, and offers its notebook.
 * The claims ledger executes last, in a plain `jupyter-book build .` too.
 * Small repairs to the theme's pages, for readers with a screen reader or a console.
 """
@@ -157,7 +157,7 @@ class QuotesToBoxes(SphinxTransform):
 
 
 def repair_page(app, exception):
-    """Mend what the theme and Sphinx leave, in every built page."""
+    """Change what the theme and Sphinx leave to be desired, in every built page."""
     if exception or app.builder.format != "html":
         return
     for_screens = app.builder.name == "html"  # not the one long page for `make pdf`

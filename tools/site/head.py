@@ -1,4 +1,4 @@
-"""What a page says of itself to search engines and to those who share its link."""
+"""Describe each page to search engines and to those who share its link."""
 
 import copy
 import json
@@ -11,7 +11,7 @@ LONGEST = 200
 
 
 def describe(soup):
-    """The page's question, and what the reader will do, as plain text; "" without."""
+    """The page's question and what the reader will do, as plain text; "" for neither."""
     article = copy.copy(soup.select_one("article"))
     if article is None:
         return ""
@@ -31,13 +31,13 @@ def describe(soup):
 
 
 def cell_beside(soup, label):
-    """The cell beside `label` in the table that opens a page; None where it is not."""
+    """The cell beside `label` in the table that opens a page, or None."""
     found = soup.find("strong", string=label)
     return found and found.find_parent("td").find_next_sibling("td")
 
 
 def minutes(soup):
-    """Minutes to read, as the page's third line says; None where it says none."""
+    """Minutes to read, as the page says, or None."""
     takes = cell_beside(soup, "Takes")
     found = takes and re.search(r"(\d+) minutes to read", takes.get_text(" "))
     return int(found[1]) if found else None

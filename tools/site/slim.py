@@ -1,4 +1,4 @@
-"""Leave out of the site what no page uses: most styles, icons and scripts."""
+"""Remove from the site what no page uses: most styles, icons and scripts."""
 
 import hashlib
 import logging
@@ -11,20 +11,23 @@ import tinycss2
 from fontTools import subset
 
 FONTS = "_static/vendor/fontawesome/webfonts"
-# Not before the page is shown; each waits for the page's end by itself.
+# Only for the page that shows what a search found.
 SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
-AT_ONCE = "documentation_options.js"  # an inline script after it needs it
+AT_ONCE = "documentation_options.js"  # an inline script needs it right away
 STYLE = "_static/site.css"
 VERSION = "?v=VERSION-OF-STYLE"  # in pages until the style sheet is known
 
 
 def slim_page(soup, folder, searches):
-    """Have a page ask for less; returns its style sheets, and its classes and ids.
+    """Let a page load less.
 
     Args:
         soup: the page, parsed; changed in place.
         folder: where the page lies.
         searches: whether it is the page that shows what a search found.
+
+    Returns:
+        list of its style sheets, relative to `_static`, and set of its classes and ids.
     """
     trim_scripts(soup, searches)
     settle_pictures(soup, folder)
@@ -34,7 +37,7 @@ def slim_page(soup, folder, searches):
 
 
 def trim_scripts(soup, searches):
-    """Drop scripts that a page does not need, and let the others wait."""
+    """Remove scripts that a page does not need, and defer the others."""
     for script in soup.select("script[src]"):
         name = script["src"].rpartition("/")[2].partition("?")[0]
         if name == "fontawesome.js" or (name in SEARCH and not searches):
@@ -46,7 +49,7 @@ def trim_scripts(soup, searches):
 
 
 def settle_pictures(soup, folder):
-    """Give pictures their place before they come, and let those below wait."""
+    """Reserve space for pictures, and load each only when it comes near the screen."""
     for picture in soup.select("img:not(.logo__image)"):
         picture["loading"] = "lazy"
         if picture["src"].endswith(".svg"):
@@ -56,7 +59,7 @@ def settle_pictures(soup, folder):
 
 
 def join_styles(soup):
-    """Have a page ask for one style sheet; returns those it had, in their order."""
+    """Let a page load one style sheet; returns those it had, in their order."""
     links = soup.select('link[rel="stylesheet"][href*="_static/"]')
     sheets = [link["href"].partition("_static/")[2].partition("?")[0] for link in links]
     if links:
@@ -67,12 +70,12 @@ def join_styles(soup):
 
 
 def slim_site(outdir, sheets, names):
-    """Cut the styles and the icon fonts of a built site down to what it shows.
+    """Reduce the styles and the icon fonts of a built site to what it uses.
 
     Args:
         outdir: folder of the site.
         sheets: its style sheets in their order, relative to `_static`.
-        names: classes and ids of its pages. What scripts may add is found here.
+        names: classes and ids of its pages; those that scripts name are added here.
     """
     static = Path(outdir, "_static")
     (static / "scripts/fontawesome.js").unlink(missing_ok=True)
@@ -93,7 +96,7 @@ def slim_site(outdir, sheets, names):
 
 
 def keep_used_icons(folder, style):
-    """Cut the fonts in a folder down to the icons that a style sheet names."""
+    """Reduce the fonts in a folder to the icons that a style sheet names."""
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # not a line per glyph
     codes = {ord(c) for c in style if "\ue000" <= c <= "\uf8ff"}
     codes |= {int(code, 16) for code in re.findall(r'"\\([0-9a-f]+)"', style)}
@@ -107,7 +110,7 @@ def keep_used_icons(folder, style):
 
 
 def sheet_text(static, name):
-    """A style sheet with those it imports; addresses become relative to `_static`."""
+    """Read a style sheet and those it imports; addresses are relative to `_static`."""
     path = static / name
     folder = PurePosixPath(name).parent
 
@@ -123,13 +126,13 @@ def sheet_text(static, name):
 
 
 def keep_used_rules(css, names):
-    """A style sheet without the selectors that name a class or id not among `names`."""
+    """Remove the selectors that name a class or id which is not among `names`."""
     css = re.sub(r',url\([^)]*\.ttf\) format\("truetype"\)', "", css)
     return "".join(trimmed(tinycss2.parse_stylesheet(css, True, True), names))
 
 
 def trimmed(rules, names):
-    """Yield what is left of each of these parsed rules, as text."""
+    """Yield what remains of each parsed rule, as text."""
     for rule in rules:
         if rule.type == "qualified-rule":
             used = [s for s in selectors(rule.prelude) if demands(s) <= names]
