@@ -11,7 +11,7 @@ LONGEST = 200
 
 
 def describe(soup):
-    """The page's question and what the reader will do, as plain text; "" for neither."""
+    """The page's question and what the reader will do, as plain text, or ""."""
     article = copy.copy(soup.select_one("article"))
     if article is None:
         return ""

@@ -161,6 +161,12 @@ def test_damaged_cache_is_not_fatal(tmp_path):
 
 
 @with_shipped_digits
+def test_an_empty_variable_is_unset(tmp_path, monkeypatch):
+    write_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
+    monkeypatch.setenv("UNROLLED_MNIST", "")
+    assert load_mnist().source == "keras"
+
+
 def test_named_file_comes_first(tmp_path, monkeypatch, capsys):
     write_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
     named = write_npz(tmp_path / "mine.npz", y_train=np.full(12, 3))
