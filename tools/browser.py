@@ -95,10 +95,9 @@ def main(target):
     site = Path(__file__).parents[1] / "_build" / "html"
     with serve(site) as address, sync_playwright() as playwright:
         browser = launch(playwright)
-        page, _ = open_page(browser, address, "book/4-code/4-train.html")
-        heading = page.get_by_role("heading", name="What more updates do")
-        heading.scroll_into_view_if_needed()
-        page.evaluate("window.scrollBy(0, 420)")
+        page, _ = open_page(browser, address, "book/index.html")
+        page.locator(".cell_output img").first.scroll_into_view_if_needed()
+        page.wait_for_load_state("networkidle")
         page.screenshot(path=target)
         browser.close()
 
