@@ -14,6 +14,7 @@ import psutil
 import pytest
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
+from sphinx.errors import ExtensionError
 
 from tests.conftest import ROOT, write_page, write_small_book
 from tools import checkout
@@ -661,6 +662,15 @@ def test_katex_that_fails_is_an_error(tmp_path):
     (tmp_path / "broken.js").write_text("process.exit(1)", encoding="utf-8")
     with pytest.raises(RuntimeError, match="KaTeX has ended"):
         Typesetter(tmp_path / "broken.js").render("x")
+
+
+def test_katex_that_cannot_be_had_stops_the_build(monkeypatch):
+    def fail():
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr("tools.site.katex.files", fail)
+    with pytest.raises(ExtensionError, match="no network"):
+        extension.use_bundled_katex(SimpleNamespace(), None)
 
 
 def test_katex_ends_with_the_build_however_that_ends(katex):
