@@ -35,6 +35,7 @@ NOT_IMPORTED = {
     ],
     TESTERS: [
         *("ruff", "codespell", "mypy", "deptry", "nbstripout", "pytest-timeout"),
+        "axe-playwright-python",  # its test asks for it by name
         *("zizmor", "uv", "build", "twine"),
     ],
     TEACHERS: ["otter-grader"],

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import need
 from tools.site import katex
 
 NAMES = ["katex.min.js", "katex.min.css", "LICENSE", "fonts/KaTeX_Main-Regular.woff2"]
@@ -209,9 +210,8 @@ def without(monkeypatch, *modules, uv=None):
 
 def test_uv_where_pip_is_missing(wheel, places, monkeypatch, tmp_path):
     """Also in a folder whose settings for uv are those of a project."""
-    if (uv := shutil.which("uv")) is None:
-        pytest.skip("uv is not installed")
-    without(monkeypatch, "pip", uv=uv)
+    need("uv")  # a program in a package: it lies beside Python
+    without(monkeypatch, "pip", uv=str(Path(sys.executable).with_name("uv")))
     settings = '[project]\nname = "x"\nversion = "1"\n'
     settings += '[tool.uv]\nconstraint-dependencies = ["wrapt<2"]\n'
     (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
