@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import platform
 import re
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from tests.tools.grading.classroom import (
     solved_cells,
     write_notebook,
 )
+from tools.checkout import hash_files, package_files
 from tools.grading.assign import README
 
 ASSIGN = [sys.executable, "-m", "tools.grading.assign"]
@@ -40,7 +42,7 @@ print("CHECKED", [grader.check(name) for name in grader.names], grader.check_all
 
 
 @pytest.fixture(scope="module")
-def made():
+def handouts():
     """What `make assignments` made; `make test` calls it first."""
     if not (MADE / "handouts").exists():
         pytest.fail("there are no hand-outs: run `make assignments` first")
@@ -52,16 +54,23 @@ def read_zip(path):
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def handout_cells(made, name):
+def handout_cells(handouts, name):
     """Code cells of a hand-out's notebook."""
-    text = read_zip(made / "handouts" / f"{name}.zip")[f"{name}/{name}.ipynb"]
+    text = read_zip(handouts / "handouts" / f"{name}.zip")[f"{name}/{name}.ipynb"]
     cells = nbformat.reads(text.decode(), 4).cells
     return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_master_runs_with_its_hidden_tests(tmp_path, name):
-    """In nbmake: solution, public and hidden tests, experiments."""
+    """In nbmake: solution, public and hidden tests, experiments.
+
+    Like a page, it runs again only where something changed that it depends on.
+    """
+    stamp, depends_on = MADE / "ran" / f"{name}.txt", fingerprint(name)
+    if stamp.exists() and stamp.read_text("utf-8") == depends_on:
+        return
     for path in (MASTERS / f"{name}.ipynb", MASTERS / f"{name}_cases.py"):
         shutil.copy(path, tmp_path)
     options = ["--nbmake", "--nbmake-timeout=0", "-p", "no:cacheprovider"]
@@ -71,6 +80,36 @@ def test_master_runs_with_its_hidden_tests(tmp_path, name):
         command, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(depends_on, encoding="utf-8")
+
+
+def fingerprint(name, root=ROOT):
+    """Hash of what a run of a master depends on: itself, its cases, package, pins."""
+    files = [
+        root / "book/assignments" / f"{name}{end}" for end in (".ipynb", "_cases.py")
+    ]
+    files += [root / "requirements.lock", *package_files(root / "unrolled")]
+    return f"Python {platform.python_version()}, {hash_files(root, files)}"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        "book/assignments/a1.ipynb",
+        "book/assignments/a1_cases.py",
+        "unrolled/course/answers.py",
+        "requirements.lock",
+    ],
+)
+def test_a_change_makes_a_master_run_again(tmp_path, changed):
+    for folder in ("book/assignments", "unrolled"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    shutil.copy(ROOT / "requirements.lock", tmp_path)
+    assert fingerprint("a1", tmp_path) == fingerprint("a1") != fingerprint("a2")
+    with (tmp_path / changed).open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert fingerprint("a1", tmp_path) != fingerprint("a1")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,7 +120,8 @@ def test_masters_have_no_outputs(name):
     assert all(c.outputs == [] and c.execution_count is None for c in cells)
 
 
-def test_made_again_they_are_the_same(made, tmp_path):
+@pytest.mark.slow
+def test_made_again_they_are_the_same(handouts, tmp_path):
     """Hand-outs are generated, never edited: these are what the masters give today."""
     subprocess.run([*ASSIGN, "--output", str(tmp_path / "again")], cwd=ROOT, check=True)
     digests = [
@@ -89,7 +129,7 @@ def test_made_again_they_are_the_same(made, tmp_path):
             path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in folder.rglob("*.zip")
         }
-        for folder in (made, tmp_path / "again")
+        for folder in (handouts, tmp_path / "again")
     ]
     assert digests[0] == digests[1]
     assert len(digests[0]) == 2 * len(NAMES)
@@ -97,19 +137,19 @@ def test_made_again_they_are_the_same(made, tmp_path):
 
 def what_the_book_prints():
     """Code of all pages and of the package: no secret where a solution uses it too."""
-    package = [path.read_text("utf-8") for path in (ROOT / "unrolled").glob("*.py")]
+    package = [path.read_text("utf-8") for path in (ROOT / "unrolled").rglob("*.py")]
     pages = [cell["source"] for page in PAGES for cell in read_page(page)]
     return "\n".join(package + pages)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_of_the_solution_is_handed_out(made, site, name):
+def test_nothing_of_the_solution_is_handed_out(handouts, site, name):
     """Not in the zip, and not on the site: neither references nor solved functions."""
-    files = read_zip(made / "handouts" / f"{name}.zip")
+    files = read_zip(handouts / "handouts" / f"{name}.zip")
     assert {f"{name}/{name}.ipynb", f"{name}/README.md", f"{name}/tests/q1.py"} <= set(
         files
     )
-    stub = "\n".join(handout_cells(made, name))
+    stub = "\n".join(handout_cells(handouts, name))
     solved = "\n".join(solved_cells(name))
     bodies = [line.strip() for line in solved.splitlines() if line not in stub]
     telling = {line for line in bodies if len(line) > 30 and "SOLUTION" not in line}
@@ -124,7 +164,7 @@ def test_nothing_of_the_solution_is_handed_out(made, site, name):
     assert f"{name}_cases" not in "".join(path.name for path in site.rglob("*"))
     offered = list(site.glob(f"_downloads/*/{name}.zip"))
     assert [path.read_bytes() for path in offered] == [
-        (made / "handouts" / f"{name}.zip").read_bytes()
+        (handouts / "handouts" / f"{name}.zip").read_bytes()
     ]
 
 
@@ -138,11 +178,11 @@ def test_the_readme_has_every_command_for_windows_too():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_student_checks_without_otter(made, tmp_path, name):
+def test_student_checks_without_otter(handouts, tmp_path, name):
     """In the unpacked hand-out: a stub is told what is missing, a solution passes."""
-    with zipfile.ZipFile(made / "handouts" / f"{name}.zip") as archive:
+    with zipfile.ZipFile(handouts / "handouts" / f"{name}.zip") as archive:
         archive.extractall(tmp_path)
-    stub = [c for c in handout_cells(made, name) if not is_experiment(c)]
+    stub = [c for c in handout_cells(handouts, name) if not is_experiment(c)]
     solved = [c for c in solved_cells(name) if not is_experiment(c)]
     said = {}
     for kind, cells in {"stub": stub, "solved": solved}.items():
@@ -160,16 +200,17 @@ def test_student_checks_without_otter(made, tmp_path, name):
     assert "✗" in said["stub"] and "✗" not in said["solved"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_otter_s_autograder_gives_full_marks(made, tmp_path, name):
+def test_otter_s_autograder_gives_full_marks(handouts, tmp_path, name):
     cells = [c for c in solved_cells(name) if not is_experiment(c)]
-    text = read_zip(made / "handouts" / f"{name}.zip")[f"{name}/{name}.ipynb"]
+    text = read_zip(handouts / "handouts" / f"{name}.zip")[f"{name}/{name}.ipynb"]
     notebook = nbformat.reads(text.decode(), 4)
     # The checks are bound to questions by the names in the zip, not by cells.
     notebook.cells = [nbformat.v4.new_code_cell(source) for source in cells]
     nbformat.write(notebook, tmp_path / f"{name}.ipynb")
     command = [sys.executable, "-m", "otter", "run", f"{name}.ipynb"]
-    command += ["-a", str(made / "autograders" / f"{name}.zip"), "-o", "."]
+    command += ["-a", str(handouts / "autograders" / f"{name}.zip"), "-o", "."]
     run = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -181,13 +222,14 @@ def test_otter_s_autograder_gives_full_marks(made, tmp_path, name):
         assert test.get("score") == test.get("max_score") == question.points, results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_grader_on_solution_and_stub(made, tmp_path, name):
+def test_grader_on_solution_and_stub(handouts, tmp_path, name):
     """In the sandbox, with time to spare: the solution has all points, a stub none."""
     submissions = tmp_path / "submissions"
     submissions.mkdir()
     write_notebook(submissions / "solved.ipynb", solved_cells(name))
-    write_notebook(submissions / "stub.ipynb", handout_cells(made, name))
+    write_notebook(submissions / "stub.ipynb", handout_cells(handouts, name))
     run = subprocess.run(
         [*GRADE, name, str(submissions), "--output", str(tmp_path / "grades")],
         cwd=ROOT,
@@ -208,6 +250,7 @@ def read_scores(folder):
     return list(csv.DictReader(io.StringIO(text)))
 
 
+@pytest.mark.slow
 def test_a_class(tmp_path):
     """Twenty of A2, two of them hostile: everybody gets what the answers are worth."""
     expected = make_class("a2", 20, tmp_path / "submissions")

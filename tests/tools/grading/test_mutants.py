@@ -75,9 +75,9 @@ def full(name):
 
 
 def case(name, *values):
-    """A parameter set; A3's answers train networks of Keras."""
-    marks = [pytest.mark.keras] if name == "a3" else []
-    return pytest.param(name, *values, marks=marks)
+    """A parameter set; A3's answers train networks of Keras, which EARNED remembers."""
+    marks = [pytest.mark.keras, pytest.mark.slow, pytest.mark.xdist_group("a3")]
+    return pytest.param(name, *values, marks=marks if name == "a3" else [])
 
 
 QUESTIONS = [(name, q.name) for name in NAMES for q in ASSIGNMENTS[name].questions]
