@@ -21,6 +21,7 @@ from tests.tools.grading.hostile import (
     WHOLE,
 )
 
+pytestmark = pytest.mark.slow
 COMMAND = [sys.executable, "-m", "tools.grading.grade"]
 TOY = """
 import numpy as np

@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import need
 from tools.site import katex
 
+pytestmark = pytest.mark.slow
 NAMES = ["katex.min.js", "katex.min.css", "LICENSE", "fonts/KaTeX_Main-Regular.woff2"]
 
 
