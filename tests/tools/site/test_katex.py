@@ -14,7 +14,6 @@ import pytest
 from tests.conftest import need
 from tools.site import katex
 
-pytestmark = pytest.mark.slow
 NAMES = ["katex.min.js", "katex.min.css", "LICENSE", "fonts/KaTeX_Main-Regular.woff2"]
 
 
@@ -62,6 +61,19 @@ def wheel(tmp_path, places, monkeypatch):
     return path
 
 
+@pytest.fixture
+def without_pip(wheel, monkeypatch):
+    """The wheel, copied in the place of pip, which takes half a second to start."""
+
+    def copy(command, cwd=None):
+        target = Path(command[-1].removeprefix("--dest="))
+        target.mkdir()
+        shutil.copy(wheel, target)
+
+    monkeypatch.setattr(katex, "run", copy)
+    return wheel
+
+
 def fail(*_, **__):
     raise AssertionError("asked for a network")
 
@@ -83,7 +95,7 @@ def test_fetched_once_then_offline(wheel, places, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("lost", ["katex.min.js", NAMES[-1], "whole.json"])
-def test_what_lost_a_file_is_fetched_again(lost, wheel, monkeypatch):
+def test_what_lost_a_file_is_fetched_again(lost, without_pip, monkeypatch):
     folder = katex.files()
     (folder / lost).unlink()
     assert not katex.is_whole(folder)
@@ -100,13 +112,7 @@ def test_another_file_is_refused(wheel, places, monkeypatch):
     assert not remains(*places)
 
 
-def test_another_file_is_refused_even_if_pip_takes_it(wheel, places, monkeypatch):
-    def take(command, cwd=None):
-        target = Path(command[-1].removeprefix("--dest="))
-        target.mkdir()
-        shutil.copy(wheel, target)
-
-    monkeypatch.setattr(katex, "run", take)
+def test_another_file_is_refused_even_if_pip_takes_it(without_pip, places, monkeypatch):
     monkeypatch.setattr(katex, "SHA256", "0" * 64)
     with pytest.raises(RuntimeError, match="is not the djangocms-katex"):
         katex.files()
@@ -114,7 +120,7 @@ def test_another_file_is_refused_even_if_pip_takes_it(wheel, places, monkeypatch
 
 
 @pytest.mark.parametrize("after", range(len(NAMES) + 1))
-def test_interrupted_unpacking_is_not_whole(after, wheel, places, monkeypatch):
+def test_interrupted_unpacking_is_not_whole(after, without_pip, places, monkeypatch):
     written, write = [], Path.write_bytes
 
     def interrupted(path, data):
@@ -133,7 +139,7 @@ def test_interrupted_unpacking_is_not_whole(after, wheel, places, monkeypatch):
     assert katex.is_whole(katex.files())
 
 
-def test_a_killed_process_leaves_nothing_that_counts(wheel, places):
+def test_a_killed_process_leaves_nothing_that_counts(without_pip, places):
     folder = places[0] / f"katex-{katex.VERSION}"
 
     def killed():
@@ -161,14 +167,14 @@ def test_no_network(places):
     assert not remains(*places)
 
 
-def test_where_the_environment_is_not_writable(wheel, places, monkeypatch):
+def test_where_the_environment_is_not_writable(without_pip, places, monkeypatch):
     places[0].parent.write_text("a file instead of a folder", encoding="utf-8")
     assert katex.files() == places[1] / f"katex-{katex.VERSION}"
     monkeypatch.setattr(katex, "fetch", fail)
     assert katex.files().parent == places[1]
 
 
-def test_nowhere_to_write(wheel, places):
+def test_nowhere_to_write(without_pip, places):
     places[0].parent.write_text("a file instead of a folder", encoding="utf-8")
     places[1].write_text("another", encoding="utf-8")
     with pytest.raises(RuntimeError, match="can be written") as error:
@@ -176,7 +182,7 @@ def test_nowhere_to_write(wheel, places):
     assert all(str(place) in str(error.value) for place in places)
 
 
-def test_the_first_of_two_processes_wins(wheel, places, monkeypatch):
+def test_the_first_of_two_processes_wins(without_pip, places, monkeypatch):
     """The other one comes while the files are already there, or comes in between."""
     contents, rename = katex.fetch(), Path.rename
     folder = places[0] / f"katex-{katex.VERSION}"
@@ -194,7 +200,7 @@ def test_the_first_of_two_processes_wins(wheel, places, monkeypatch):
     assert os.listdir(places[0]) == [folder.name]
 
 
-def test_a_wheel_without_katex(wheel, places, monkeypatch):
+def test_a_wheel_without_katex(without_pip, places, monkeypatch):
     monkeypatch.setattr(katex, "INSIDE", "elsewhere/")
     with pytest.raises(RuntimeError, match="has no KaTeX"):
         katex.files()
