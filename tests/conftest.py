@@ -28,7 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's errors only
 
 # Each marker, and the fixtures that imply it.
 NEEDS = {
-    "site": {"site", "executed", "handouts", "made", "built"},
+    "site": {"site", "executed", "handouts", "built"},
     "browser": {"browser"},
     "keras": {"keras"},
     "slow": {"replicated", "counted", "cluster", "hostile"},

@@ -32,6 +32,7 @@ def test_it_has_the_shape_of_a_page(check):
     check(TEMPLATE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_it_runs(seed, tmp_path):
     command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute"]

@@ -10,7 +10,6 @@ from tests.tools.grading.classroom import NAMES, known, load, solution
 from tools.grading.grade import changed
 from unrolled.course.assignments import copy_arrays, fill_in
 
-pytestmark = pytest.mark.slow
 KNOWN = {name: known(name) for name in NAMES}
 ASSIGNMENTS = {name: load(name) for name in NAMES}
 
