@@ -19,17 +19,12 @@ from pathlib import Path
 from tools.console import run
 
 ROOT = Path(__file__).resolve().parents[1]
+SPREAD = ["-n", "logical", "--dist", "loadgroup", "--no-loadscope-reorder"]
+QUICK = ["-m", "not site and not browser and not keras and not slow"]
 # Modules with arguments; each runs from the checkout's root.
 STEPS = {
     "tests": [
-        *("pytest", "--quiet", "-n", "logical", "--dist", "loadgroup"),
-        "--no-loadscope-reorder",
-        *(
-            "-p",
-            "tests.guard",
-            "-m",
-            "not site and not browser and not keras and not slow",
-        ),
+        *("pytest", "--quiet", *SPREAD, *QUICK, "-p", "tests.guard"),
         # It runs the other steps.
         "--deselect=tests/tools/test_check.py::test_the_checkout_passes",
     ],
