@@ -51,6 +51,7 @@ def read_page(page):
     return [cell | {"source": "".join(cell["source"])} for cell in cells]
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
 def pytest_collection_modifyitems(config, items):
     """Mark tests by their fixtures; those that take long begin first."""
     has = config.pluginmanager.hasplugin

@@ -167,6 +167,7 @@ def test_an_empty_variable_is_unset(tmp_path, monkeypatch):
     assert load_mnist().source == "keras"
 
 
+@with_shipped_digits
 def test_named_file_comes_first(tmp_path, monkeypatch, capsys):
     write_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
     named = write_npz(tmp_path / "mine.npz", y_train=np.full(12, 3))
