@@ -142,7 +142,8 @@ def handout(name, student, pins):
     }
     for path in sorted((student / "tests").glob("*.py")):
         text = path.read_text(encoding="utf-8")
-        files[f"tests/{path.name}"] = text.replace(OTTER, OURS)
+        text = text.replace(OTTER, OURS)
+        files[f"tests/{path.name}"] = f'assignment = "{name}"\n{text}'
     for path, text in files.items():
         left = SECRETS.search(text)
         if left:

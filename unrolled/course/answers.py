@@ -19,6 +19,8 @@ from unrolled.types import Array
 # What `solution` returned, by id. It is kept, so that no later object gets the same id.
 _solutions: dict[int, Any] = {}
 _answers: dict[str, Any] = {}  # those that the current check asked for, by name
+# What an answer may hold at most: it is bounded before anything of it is copied.
+MOST_PARTS, MOST_WORDS, MOST_LETTERS = 1_000_000, 1000, 1000
 
 
 def solution(answer: Any) -> Any:
@@ -99,38 +101,104 @@ def expect_close(
 
 
 def compare(
-    name: str, got: Any, expected: npt.ArrayLike, tolerance: float = 1e-6
+    name: str,
+    got: Any,
+    expected: npt.ArrayLike,
+    tolerance: float = 1e-6,
+    *,
+    tell: bool = True,
 ) -> str | None:
-    """Say in words what is wrong with `got`; None if nothing is. See `expect_close`."""
+    """Say in words what is wrong with an answer, whatever it is; None if it is right.
+
+    Args:
+        name: as in `expect_close`, like the next three.
+        got: the answer.
+        expected: what it should be.
+        tolerance: how far each entry may be off.
+        tell: whether the words may show what was expected, and not only its shape.
+    """
     expected = np.asarray(expected)
+    words = expected.dtype.kind in "US"
     if got is None or got is ...:
         return f"{name} is {got}; expected {_kind(expected)}"
     try:
-        got = np.asarray(got)
-    except (TypeError, ValueError) as error:
-        return f"{name} is not an array ({error}); expected {_kind(expected)}"
-    if expected.dtype.kind in "US":
-        if got.shape == expected.shape and np.array_equal(got, expected):
-            return None
-        return f"{name} is {_short(got)}; expected {_short(expected)}"
-    if got.dtype.kind not in "fiub":
-        return f"{name} holds {got.dtype}, not numbers; expected {_kind(expected)}"
+        got = _read(got, words)
+    except Exception as error:  # an answer may be any object
+        return f"{name} {printable(error)}; expected {_kind(expected)}"
     if got.shape != expected.shape:
         return f"{name} has shape {got.shape}; expected {expected.shape}"
-    if not np.isfinite(got).all():
-        return f"{name} holds NaN or infinity; expected finite numbers"
     if not got.size:
         return None
-    off = np.abs(got.astype(float) - expected.astype(float))
-    most = tolerance * max(1, np.abs(expected.astype(float)).max())
+    if words:
+        if np.array_equal(got, expected):
+            return None
+        return f"{name} is {_short(got)}{_instead(_short(expected), tell)}"
+    with np.errstate(all="ignore"):
+        values = got.astype(complex if got.dtype.kind == "c" else float)
+        if not np.isfinite(values).all():
+            return f"{name} holds NaN or infinity; expected finite numbers"
+        off = np.abs(values - expected)
+    most = tolerance * max(1, np.abs(1.0 * expected).max())
     if off.max() <= most:
         return None
     place = np.unravel_index(off.argmax(), off.shape)
     where = f"[{', '.join(map(str, place))}]" if place else ""
     share = f" ({np.mean(off > most):.0%} of its entries differ)" if place else ""
     if expected.dtype.kind == "b":
-        return f"{name}{where} is {got[place]}; expected {expected[place]}{share}"
-    return f"{name}{where} is {got[place]:.6g}; expected {expected[place]:.6g}{share}"
+        instead = _instead(expected[place], tell)
+        return f"{name}{where} is {got[place]}{instead}{share}"
+    instead = _instead(f"{expected[place]:.6g}", tell)
+    return f"{name}{where} is {values[place]:.6g}{instead}{share}"
+
+
+def _read(got, words):
+    """Read an answer as an array of numbers, or of words if `words`.
+
+    Raises:
+        ValueError: it is something else, or NumPy would drop a part of it in silence.
+    """
+    waiting, parts = [got], 0
+    while waiting:
+        part = waiting.pop()
+        parts += 1
+        if parts > (MOST_WORDS if words else MOST_PARTS):
+            raise ValueError("has more parts than an answer can have")
+        if isinstance(part, (list, tuple)):
+            waiting.extend(part[:MOST_PARTS])
+        elif isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
+            raise ValueError("has masked entries")
+        elif isinstance(part, (str, bytes)):
+            if not words:
+                raise ValueError("holds words, not numbers")
+            if len(part) > MOST_LETTERS:  # an array would give every word that length
+                raise ValueError(f"is a word of {len(part)} letters")
+    try:
+        array = np.asarray(got)
+    except Exception as error:
+        raise ValueError(f"is not an array ({printable(error)})") from None
+    kind = array.dtype.kind
+    if words:
+        if kind not in "US":
+            raise ValueError("is not a word")
+        if array.dtype.itemsize > 4 * MOST_LETTERS:
+            raise ValueError(f"is a word of {array.dtype.itemsize // 4} letters")
+        return array
+    if kind == "O" and all(isinstance(n, numbers.Number) for n in array.flat):
+        array = array.astype(complex)  # Python's fractions, for instance
+    elif kind not in "fiubc":
+        raise ValueError(f"holds {array.dtype}, not numbers")
+    if array.dtype.kind == "c" and not array.imag.any():
+        array = array.real
+    return array
+
+
+def printable(value: Any, most: int = 200) -> str:
+    """Return the first letters of `str(value)`, without control characters."""
+    try:
+        text = str(value)[:most]
+    except Exception:  # an answer's own `__str__` may fail
+        text = type(value).__name__
+    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def expect_gradient(
@@ -167,11 +235,16 @@ def expect_gradient(
 def _kind(expected):
     """`numbers of shape (2, 3)`, `a number`, or `a word`."""
     if expected.dtype.kind in "US":
-        return "a word"
+        return f"words of shape {expected.shape}" if expected.shape else "a word"
     return f"numbers of shape {expected.shape}" if expected.shape else "a number"
 
 
+def _instead(expected, tell):
+    """What to say after a wrong value."""
+    return f"; expected {expected}" if tell else ", which is wrong"
+
+
 def _short(array):
-    """Write an array in one short line."""
-    text = repr(array.item() if array.ndim == 0 else array.tolist())
+    """Write an array of words in one short line."""
+    text = repr(array.item() if array.ndim == 0 else array.ravel()[:30].tolist())
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from unrolled.checks import check_choice
-from unrolled.course.answers import compare
+from unrolled.course.answers import compare, printable
 
 
 class Given(NamedTuple):
@@ -53,14 +53,15 @@ class Question:
         name: as in the master notebook: "q1".
         title: a few words.
         function: the name that the student's notebook must define.
-        returns: names of what it returns, one or several, for messages.
+        returns: names of what it returns, one or several, for messages; a last name
+            that begins with `*` stands for any number of values.
         cases: function of a `numpy.random.Generator` that returns a list of `Case`; the
             points of all cases are the question's.
         reference: the right function, with the same parameters.
         tolerance: as in `unrolled.course.answers.expect_close`.
         judge: used in place of `reference` if more than one answer is right: function
             of a case's arguments and of the result that returns what is wrong in words,
-            or None if it is right.
+            or None if it is right. The words must not give a right value away.
         seconds: time limit for all cases together.
     """
 
@@ -84,6 +85,8 @@ class Question:
         arguments: dict[str, Any],
         got: Any,
         given: dict[str, Any] | None = None,
+        *,
+        tell: bool = False,
     ) -> str | None:
         """Say in words what is wrong with the result of a case; None if it is right.
 
@@ -91,20 +94,34 @@ class Question:
             arguments: the case's arguments, as they were before the call.
             got: what the function returned.
             given: the functions for which `Given` stands, by name.
+            tell: whether the words may show what was expected. A grader's must not:
+                students would copy the numbers, and hand in again.
         """
         if self.judge is not None:
             return self.judge(arguments, got)
         assert self.reference is not None, f"{self.name} has no reference and no judge"
         expected = self.reference(**fill_in(arguments, given or {}))
-        if len(self.returns) == 1:
-            expected, got = (expected,), (got,)
-        if not isinstance(got, (tuple, list)) or len(got) != len(expected):
+        if len(self.returns) == 1 and not self.returns[0].startswith("*"):
+            return compare(self.returns[0], got, expected, self.tolerance, tell=tell)
+        names = self._names(len(expected))
+        if isinstance(got, np.ndarray) and got.ndim:
+            got = list(got) if len(got) == len(names) else got
+        if not isinstance(got, (tuple, list)) or len(got) != len(names):
             came = f"{len(got)} values" if isinstance(got, (tuple, list)) else "one"
             came = "None" if got is None else came
-            return f"returned {came}; expected {', '.join(self.returns)}"
-        named = zip(self.returns, got, expected, strict=True)
-        complaints = (compare(*of_one, self.tolerance) for of_one in named)
+            return f"returned {came}; expected {', '.join(names)}"
+        complaints = (
+            compare(name, value, right, self.tolerance, tell=tell)
+            for name, value, right in zip(names, got, expected, strict=True)
+        )
         return next(filter(None, complaints), None)
+
+    def _names(self, count):
+        """Names of `count` values: `returns`, its last one as often as needed."""
+        *names, last = self.returns
+        if not last.startswith("*"):
+            return self.returns
+        return [*names, *(f"{last[1:]}[{k}]" for k in range(count - len(names)))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +135,8 @@ class Assignment:
         given: Python source of the functions that the hand-out itself gives.
         seconds: time limit for the notebook's own cells.
         memory: limit in bytes for all its processes together.
+        imports: modules that a grader imports before the notebook's time begins, as
+            that takes longer where the machine is busy; NumPy always is.
     """
 
     name: str
@@ -126,6 +145,7 @@ class Assignment:
     given: str = ""
     seconds: float = 4
     memory: int = 1 << 30
+    imports: tuple[str, ...] = ("matplotlib.pyplot",)
 
     def functions(self) -> dict[str, Any]:
         """Return what `given` defines, by name."""
@@ -151,7 +171,7 @@ class Assignment:
         given = self.functions()
         for case in question.cases(np.random.default_rng(seed)):
             got = function(**fill_in(copy_arrays(case.arguments), given))
-            complaint = question.complain(case.arguments, got, given)
+            complaint = question.complain(case.arguments, got, given, tell=True)
             assert complaint is None, f"{case.name}: {complaint}"
 
 
@@ -160,7 +180,7 @@ def fill_in(value: Any, given: dict[str, Any]) -> Any:
     if isinstance(value, Given):
         return given[value.name]
     if isinstance(value, (tuple, list)):
-        return type(value)(fill_in(part, given) for part in value)
+        return _sequence(value, (fill_in(part, given) for part in value))
     if isinstance(value, dict):
         return {key: fill_in(part, given) for key, part in value.items()}
     return value
@@ -171,10 +191,15 @@ def copy_arrays(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, (tuple, list)) and not isinstance(value, Given):
-        return type(value)(copy_arrays(part) for part in value)
+        return _sequence(value, (copy_arrays(part) for part in value))
     if isinstance(value, dict):
         return {key: copy_arrays(part) for key, part in value.items()}
     return value
+
+
+def _sequence(like, parts):
+    """A tuple or list of `parts`; a named tuple becomes a plain one."""
+    return list(parts) if isinstance(like, list) else tuple(parts)
 
 
 def test_case(
@@ -196,12 +221,26 @@ class Grader:
     """Runs the public tests of a hand-out on what the notebook defines.
 
     Args:
+        name: of the assignment, as in `Grader("a1")`.
         folder: where the tests are: `q1.py` and so on.
+
+    Raises:
+        ValueError: `name` is not a word.
     """
 
-    def __init__(self, folder: str | Path = "tests") -> None:
+    def __init__(self, name: str, folder: str | Path = "tests") -> None:
+        if not isinstance(name, str):
+            raise ValueError(
+                f"name is {name!r}; expected the assignment's name, such as 'a1'"
+            )
+        self.name = name
         self.folder = Path(folder)
-        self.names = sorted(path.stem for path in self.folder.glob("q*.py"))
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the questions that have tests, in order."""
+        names = [path.stem for path in self.folder.glob("q*.py")]
+        return sorted(names, key=lambda name: (len(name), name))
 
     def check(self, question: str) -> bool:
         """Run the public tests of one question and print what each found.
@@ -213,22 +252,51 @@ class Grader:
             whether all passed.
 
         Raises:
-            ValueError: there is no such question.
+            ValueError: there is no such question, the folder of tests is not there, or
+                its tests are another assignment's.
         """
-        check_choice("question", question, self.names)
+        names = self._find_tests()
+        check_choice("question", question, names)
         defined = sys._getframe(1).f_globals  # of the notebook
         return self._run(question, defined)
 
     def check_all(self) -> bool:
-        """Run the public tests of every question and return whether all passed."""
+        """Run the public tests of every question.
+
+        Returns:
+            whether all passed.
+
+        Raises:
+            ValueError: as `check`.
+        """
+        names = self._find_tests()
         defined = sys._getframe(1).f_globals  # of the notebook
-        return all([self._run(question, defined) for question in self.names])
+        return all([self._run(question, defined) for question in names])
+
+    def _find_tests(self):
+        """Names of the questions; without any, nothing could fail."""
+        if not (names := self.names):
+            raise ValueError(
+                f"folder {str(self.folder)!r} holds no checks; expected q1.py and so "
+                f"on in {str(self.folder.absolute())!r}. Open the notebook in the "
+                f"hand-out's folder, where {self.name}.zip was unpacked"
+            )
+        return names
 
     def _run(self, question, defined):
         text = (self.folder / f"{question}.py").read_text(encoding="utf-8")
         namespace: dict[str, Any] = {}
         exec(compile(text, f"{question}.py", "exec"), namespace)
+        # `tools.grading.assign` writes whose tests they are; otter's own do not say.
+        whose = namespace.get("assignment", self.name)
+        if whose != self.name:
+            raise ValueError(
+                f"folder {str(self.folder)!r} holds the checks of {whose}; expected "
+                f"those of {self.name}"
+            )
         tests = [f for f in namespace.values() if hasattr(f, "is_test_case")]
+        if not tests:
+            raise ValueError(f"{question}.py in {str(self.folder)!r} holds no checks")
         passed = [self._run_one(test, defined) for test in tests]
         verdict = "all passed" if all(passed) else "not yet"
         print(f"{question}: {sum(passed)} of {len(passed)} public checks, {verdict}.")
@@ -243,7 +311,7 @@ class Grader:
             test(**{w: defined[w] for w in wanted})
         except Exception as error:  # a student's code may fail in any way
             kind = "" if isinstance(error, AssertionError) else type(error).__name__
-            says = ": ".join(filter(None, [kind, str(error)]))
+            says = ": ".join(filter(None, [kind, printable(error, 1000)]))
             if "NoneType" in says:
                 says += " (a function returned None: is its answer still missing?)"
             print(f"  ✗ {name}: {says}")
