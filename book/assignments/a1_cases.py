@@ -10,20 +10,57 @@ import numpy as np
 
 from unrolled.course.assignments import Assignment, Case, Given, Question
 
+# Cells that no hand-out shows: nobody can have written them into question 4.
 GIVEN = '''
-def square_step(x_t, h_prev, u, v):
-    """h_t of equation (4)."""
-    return u * h_prev**2 + x_t * v
+import numpy as np
 
 
-def square_step_backward(dh_t, x_t, h_prev, u, v):
-    """(dx_t, dh_prev, du, dv) of equation (4)."""
-    dx_t = (dh_t * v).sum(axis=1, keepdims=True)
-    dh_prev = dh_t * 2 * u * h_prev
-    du = (dh_t * h_prev**2).sum(axis=0)
-    dv = (dh_t * x_t).sum(axis=0, keepdims=True)
-    return dx_t, dh_prev, du, dv
+def bent_step(x_t, h_prev, V, s):
+    """Two parameters: V (F, H) and s (H,)."""
+    return np.sin(x_t @ V + h_prev * s)
+
+
+def bent_step_backward(dh_t, x_t, h_prev, V, s):
+    """dx_t, dh_prev, dV, ds."""
+    da = dh_t * np.cos(x_t @ V + h_prev * s)
+    return da @ V.T, da * s, x_t.T @ da, (da * h_prev).sum(axis=0)
+
+
+def mixing_step(x_t, h_prev, M):
+    """One parameter, M (H, H); every unit reads the sum of the inputs."""
+    return np.tanh(h_prev @ M) + x_t.sum(axis=1, keepdims=True) / 2
+
+
+def mixing_step_backward(dh_t, x_t, h_prev, M):
+    """dx_t, dh_prev, dM."""
+    da = dh_t * (1 - np.tanh(h_prev @ M) ** 2)
+    dx_t = np.ones(x_t.shape) * dh_t.sum(axis=1, keepdims=True) / 2
+    return dx_t, da @ M.T, h_prev.T @ da
+
+
+def filling_step(x_t, h_prev, b, k, U, w):
+    """Four parameters: b, k (H,), U (F, H) and a number w, (1,)."""
+    return k * h_prev + w * np.tanh(x_t @ U + b)
+
+
+def filling_step_backward(dh_t, x_t, h_prev, b, k, U, w):
+    """dx_t, dh_prev, db, dk, dU, dw."""
+    candidate = np.tanh(x_t @ U + b)
+    da = dh_t * w * (1 - candidate**2)
+    db, dk, dU = da.sum(axis=0), (dh_t * h_prev).sum(axis=0), x_t.T @ da
+    return da @ U.T, dh_t * k, db, dk, dU, (dh_t * candidate).sum().reshape(1)
 '''
+# Their parameters, for F features and H units; no gradient explodes in thirty steps.
+CELLS = {
+    "bent": lambda rng, F, H: (rng.normal(size=(F, H)), rng.uniform(-0.9, 0.9, H)),
+    "mixing": lambda rng, F, H: (0.8 * np.linalg.qr(rng.normal(size=(H, H)))[0],),
+    "filling": lambda rng, F, H: (
+        rng.normal(size=H),
+        rng.uniform(0.3, 0.9, H),
+        rng.normal(size=(F, H)) / 2,
+        rng.uniform(0.5, 2, 1),
+    ),
+}
 
 
 def leaks(p):
@@ -176,29 +213,29 @@ def bptt(xs, h_0, dhs, parameters, step, step_backward):
 
 
 def through_time_cases(rng):
-    """Cases of question 4."""
+    """Cases of question 4; which cell each asks for is drawn, all where T > 1."""
+    first, second, third = rng.permutation([*CELLS])
 
-    def case(name, T, last_only=False):
-        B, _, H = sizes(rng)
+    def case(name, T, cell, last_only=False):
+        B, F, H = sizes(rng)
         dhs = rng.normal(size=(T, B, H))
         if last_only:
             dhs[:-1] = 0
         arguments = {
-            "xs": rng.uniform(-1, 1, (T, B, 1)),
+            "xs": rng.uniform(-1, 1, (T, B, F)),
             "h_0": rng.uniform(-1, 1, (B, H)),
             "dhs": dhs,
-            # |h| stays below 1.4, and no slope is above 0.6
-            "parameters": (rng.uniform(0.1, 0.2, H), rng.uniform(-1, 1, (1, H))),
-            "step": Given("square_step"),
-            "step_backward": Given("square_step_backward"),
+            "parameters": CELLS[cell](rng, F, H),
+            "step": Given(f"{cell}_step"),
+            "step_backward": Given(f"{cell}_step_backward"),
         }
         return Case(name, arguments)
 
     return [
-        case("seven steps", 7),
-        case("one step", 1),
-        case("thirty steps", 30),
-        case("a loss at the last of eight steps only", 8, last_only=True),
+        case("seven steps", 7, first),
+        case("one step", 1, rng.choice([*CELLS])),
+        case("thirty steps", 30, second),
+        case("a loss at the last of eight steps only", 8, third, last_only=True),
     ]
 
 
@@ -263,7 +300,7 @@ ASSIGNMENT = Assignment(
             "q4",
             "backpropagation through time",
             "bptt",
-            ("dxs", "dh_0", "du", "dv"),
+            ("dxs", "dh_0", "*gradients"),
             through_time_cases,
             bptt,
         ),

@@ -10,23 +10,68 @@ import numpy as np
 
 from unrolled.course.assignments import Assignment, Case, Given, Question
 
+# Cells that no hand-out shows: nobody can have written them into questions 3 and 4.
 GIVEN = '''
 import numpy as np
 
 
-def leaky_step(x, h_prev, c_prev, W, v, k):
-    """A leaky sum, W (F, H), v and k (H,): h and c, (B, H) each."""
-    c = k * c_prev + v * h_prev + x @ W
-    return np.tanh(c), c
+def swing_step(x, h_prev, c_prev, M, W):
+    """M (H, H), W (F, H): h and c, and a third value that nobody needs."""
+    g = np.tanh(x @ W + h_prev @ M)
+    c = 0.7 * c_prev + g
+    return np.sin(c), c, g
 
 
-def leaky_step_back(dh, dc, x, h_prev, c_prev, W, v, k):
-    """Gradients for x, h_prev, c_prev, W, v and k."""
-    h, _ = leaky_step(x, h_prev, c_prev, W, v, k)
-    dc = dc + dh * (1 - h**2)
-    dW, dv, dk = x.T @ dc, (dc * h_prev).sum(axis=0), (dc * c_prev).sum(axis=0)
-    return dc @ W.T, dc * v, dc * k, dW, dv, dk
+def swing_step_back(dh, dc, x, h_prev, c_prev, M, W):
+    """Gradients for x, h_prev, c_prev, M and W."""
+    _, c, g = swing_step(x, h_prev, c_prev, M, W)
+    dc = dc + dh * np.cos(c)
+    da = dc * (1 - g**2)
+    return da @ W.T, da @ M.T, 0.7 * dc, h_prev.T @ da, x.T @ da
+
+
+def crossed_step(x, h_prev, c_prev, b, k, v, W):
+    """b, k, v (H,), W (F, H): each state reads the other."""
+    c = k * c_prev + v * np.sin(h_prev)
+    return np.tanh(x @ W + b + c) + 0.3 * h_prev, c
+
+
+def crossed_step_back(dh, dc, x, h_prev, c_prev, b, k, v, W):
+    """Gradients for x, h_prev, c_prev, b, k, v and W."""
+    h, _ = crossed_step(x, h_prev, c_prev, b, k, v, W)
+    da = dh * (1 - (h - 0.3 * h_prev) ** 2)
+    dc = dc + da
+    dk, dv = (dc * c_prev).sum(axis=0), (dc * np.sin(h_prev)).sum(axis=0)
+    dh_prev = 0.3 * dh + dc * v * np.cos(h_prev)
+    return da @ W.T, dh_prev, dc * k, da.sum(axis=0), dk, dv, x.T @ da
+
+
+def spring_step(x, h_prev, c_prev, W):
+    """A single weight, W (F, H)."""
+    c = 0.8 * c_prev - 0.5 * h_prev + x @ W
+    return 0.4 * h_prev + np.tanh(c), c
+
+
+def spring_step_back(dh, dc, x, h_prev, c_prev, W):
+    """Gradients for x, h_prev, c_prev and W."""
+    _, c = spring_step(x, h_prev, c_prev, W)
+    dc = dc + dh * (1 - np.tanh(c) ** 2)
+    return dc @ W.T, 0.4 * dh - 0.5 * dc, 0.8 * dc, x.T @ dc
 '''
+# Their weights, for F features and H units; no gradient explodes in thirty steps.
+CELLS = {
+    "swing": lambda rng, F, H: (
+        0.5 * np.linalg.qr(rng.normal(size=(H, H)))[0],
+        rng.normal(size=(F, H)) / 2,
+    ),
+    "crossed": lambda rng, F, H: (
+        rng.normal(size=H) / 2,
+        rng.uniform(0.5, 0.95, H),
+        rng.uniform(0.1, 0.4, H) * rng.choice([-1, 1], H),
+        rng.normal(size=(F, H)) / 2,
+    ),
+    "spring": lambda rng, F, H: (rng.normal(size=(F, H)) / 2,),
+}
 
 
 def logistic(a):
@@ -83,7 +128,7 @@ def run_sequence(step, x, mask, h_0, c_0, weights):
         at_h, at_c = h_0[n : n + 1], c_0[n : n + 1]
         h[n], c[n] = at_h, at_c
         for t in np.flatnonzero(mask[n]):
-            at_h, at_c = step(x[n : n + 1, t], at_h, at_c, *weights)
+            at_h, at_c, *_ = step(x[n : n + 1, t], at_h, at_c, *weights)
             h[n, t + 1 :], c[n, t + 1 :] = at_h, at_c
     return h, c
 
@@ -184,17 +229,12 @@ def cases_2(rng):
     ]
 
 
-def draw_run(rng, B, T, F, H, mask):
-    """x, mask, the states at the start and the weights of a leaky cell."""
+def draw_run(rng, cell, B, T, F, H, mask):
+    """x, mask, the states at the start and the weights of a cell."""
     x = rng.normal(size=(B, T, F))
     x[~mask] *= 20  # padding holds any numbers
-    weights = (
-        rng.normal(size=(F, H)) / 2,
-        rng.uniform(0.2, 0.9, H) * rng.choice([-1, 1], H),
-        rng.uniform(0.5, 0.95, H),
-    )
     start = {"h_0": rng.uniform(-1, 1, (B, H)), "c_0": rng.normal(size=(B, H))}
-    return {"x": x, "mask": mask} | start | {"weights": weights}
+    return {"x": x, "mask": mask} | start | {"weights": CELLS[cell](rng, F, H)}
 
 
 def pad_right(B, T, rng):
@@ -209,51 +249,65 @@ def pad_anywhere(B, T, rng):
     return mask
 
 
+def draw_cells(rng, number):
+    """Names of cells in random order, each at least once."""
+    return rng.permutation([*CELLS, *rng.choice([*CELLS], number - len(CELLS))])
+
+
 def cases_3(rng):
-    """Of question 3."""
-    step = {"step": Given("leaky_step")}
-    ended = pad_right(3, 5, rng)
+    """Of question 3; which cell each case asks for is drawn."""
+    cells = iter(draw_cells(rng, 3))
+
+    def case(name, B, T, F, H, mask):
+        cell = next(cells)
+        step = {"step": Given(f"{cell}_step")}
+        return Case(name, step | draw_run(rng, cell, B, T, F, H, mask))
+
     nothing = pad_anywhere(4, 6, rng)
     nothing[1] = False
     thirty = pad_anywhere(1, 30, rng)
     return [
-        Case("padded on the right", step | draw_run(rng, 3, 5, 2, 4, ended)),
-        Case("a sequence of padding only", step | draw_run(rng, 4, 6, 3, 2, nothing)),
-        Case("a batch of one, thirty steps", step | draw_run(rng, 1, 30, 2, 3, thirty)),
+        case("padded on the right", 3, 5, 2, 4, pad_right(3, 5, rng)),
+        case("a sequence of padding only", 4, 6, 3, 2, nothing),
+        case("a batch of one, thirty steps", 1, 30, 2, 3, thirty),
     ]
 
 
-def draw_run_back(rng, B, T, F, H, mask, last=False):
+def draw_run_back(rng, cell, B, T, F, H, mask, last=False):
     """Arguments of question 4, of a run that was really made."""
-    run = draw_run(rng, B, T, F, H, mask)
-    step = Assignment("", "", (), GIVEN).functions()["leaky_step"]
+    run = draw_run(rng, cell, B, T, F, H, mask)
+    step = Assignment("", "", (), GIVEN).functions()[f"{cell}_step"]
     h, c = run_sequence(step, **run)
     dout = rng.normal(size=(B, T, H))
     if last:
         dout[:, :-1] = 0
     made = {"dout": dout, "x": run["x"], "mask": mask, "h": h, "c": c}
-    return {"step_back": Given("leaky_step_back")} | made | {"weights": run["weights"]}
+    back = {"step_back": Given(f"{cell}_step_back")}
+    return back | made | {"weights": run["weights"]}
 
 
 def cases_4(rng):
-    """Of question 4."""
+    """Of question 4; which cell each case asks for is drawn."""
+    cells = iter(draw_cells(rng, 5))
+
+    def case(name, B, T, F, H, mask, last=False):
+        return Case(name, draw_run_back(rng, next(cells), B, T, F, H, mask, last))
+
     right, anywhere = pad_right(3, 5, rng), pad_anywhere(4, 6, rng)
     but_one, thirty = np.ones((2, 5), bool), pad_anywhere(2, 30, rng)
     but_one[1, 3] = False
     nothing = pad_anywhere(3, 4, rng)
     nothing[1] = False
     return [
-        Case("a single padded step", draw_run_back(rng, 2, 5, 4, 3, but_one)),
-        Case(
+        case("a single padded step", 2, 5, 4, 3, but_one),
+        case(
             "padded on the right, the loss reads the last column",
-            draw_run_back(rng, 3, 5, 2, 4, right, last=True),
+            *(3, 5, 2, 4, right),
+            last=True,
         ),
-        Case(
-            "padding anywhere, the loss reads every column",
-            draw_run_back(rng, 4, 6, 3, 2, anywhere),
-        ),
-        Case("a sequence of padding only", draw_run_back(rng, 3, 4, 2, 5, nothing)),
-        Case("thirty steps", draw_run_back(rng, 2, 30, 4, 3, thirty)),
+        case("padding anywhere, the loss reads every column", 4, 6, 3, 2, anywhere),
+        case("a sequence of padding only", 3, 4, 2, 5, nothing),
+        case("thirty steps", 2, 30, 4, 3, thirty),
     ]
 
 
@@ -321,7 +375,7 @@ ASSIGNMENT = Assignment(
             name="q4",
             title="back through time, past padding",
             function="run_sequence_backward",
-            returns=("dx", "dh_0", "dc_0", "dW", "dv", "dk"),
+            returns=("dx", "dh_0", "dc_0", "*dweights"),
             cases=cases_4,
             reference=run_sequence_backward,
         ),

@@ -122,6 +122,27 @@ MUTANTS = {
         ),
         ("[np.zeros(w.shape) for w in parameters]", "list(parameters)"),
         ("before = [h_0]", "before = [np.zeros(h_0.shape)]"),
+        # not the cell that is handed over: the hand-out's, or the one of question 1
+        (
+            "    T = len(xs)\n    before",
+            "    step, step_backward = square_step, square_step_backward\n"
+            "    T = len(xs)\n    before",
+        ),
+        ("before.append(step(", "before.append(square_step("),
+        ("back = step_backward(", "back = square_step_backward("),
+        ("back = step_backward(", "back = leaky_step_backward("),
+        (
+            "    T = len(xs)\n    before",
+            "    step, step_backward = leaky_step, leaky_step_backward\n"
+            "    T = len(xs)\n    before",
+        ),
+        # one input, two parameters, as many units as inputs: as in the hand-out's cell
+        ("np.zeros(xs.shape), np.zeros(h_0.shape)", "np.zeros((*xs.shape[:2], 1)), 0"),
+        ("return dxs, dh, *gradients", "return dxs, dh, gradients[0], gradients[-1]"),
+        (
+            "step(xs[t], before[t], *parameters)",
+            "step(xs[t], before[t], *parameters[:2])",
+        ),
     ],
     "q5": [
         ("(1 - c**2))[:, None] * W_hh.T)", "(1 - c**2))[:, None] * W_hh)"),
@@ -184,6 +205,21 @@ def leaky_step(x_t, h_prev, W_xh, W_hh, b_h, p):
     alpha = np.broadcast_to(sigmoid(p), h_prev.shape)
     return np.where(alpha > 0, h_prev * (1 - alpha) + alpha * np.tanh(column), h_prev)
 """,
+        """
+def leaky_step(x_t, h_prev, W_xh, W_hh, b_h, p):
+    # log-space, and complex numbers without an imaginary part
+    log_alpha = np.minimum(p, 0) - np.log1p(np.exp(-np.abs(p)))
+    candidate = np.tanh((x_t @ W_xh + h_prev @ W_hh + b_h).astype(complex))
+    return h_prev + np.exp(log_alpha) * (candidate - h_prev)
+""",
+        """
+def leaky_step(x_t, h_prev, W_xh, W_hh, b_h, p):
+    from fractions import Fraction
+    from scipy.special import expit
+    a = (x_t[:, :, None] * W_xh).sum(1) + (h_prev[:, :, None] * W_hh).sum(1) + b_h
+    made = h_prev + expit(p) * (np.tanh(a) - h_prev)
+    return [[Fraction(float(number)) for number in row] for row in made]
+""",
     ],
     "q2": [
         """
@@ -223,6 +259,25 @@ def leaky_step_backward(dh_t, x_t, h_prev, W_xh, W_hh, b_h, p):
     dh_prev = dv[:, F : F + H] + dh_t * sigmoid(-p)
     return dv[:, :F], dh_prev, dW[:F], dW[F:-1], dW[-1]
 """,
+        """
+def leaky_step_backward(dh_t, x_t, h_prev, W_xh, W_hh, b_h, p):
+    # complex steps: exact to the last digits, and no derivation
+    def loss(*at):
+        leak = 0.5 + np.tanh(p / 2) / 2
+        x, h, U, V, b = at
+        return (dh_t * ((1 - leak) * h + leak * np.tanh(x @ U + h @ V + b))).sum()
+
+    at = [x_t, h_prev, W_xh, W_hh, b_h]
+    gradients = []
+    for k, part in enumerate(at):
+        gradient = np.empty(part.shape)
+        for index in np.ndindex(part.shape):
+            moved = [a.astype(complex) for a in at]
+            moved[k][index] += 1e-30j
+            gradient[index] = loss(*moved).imag / 1e-30
+        gradients.append(gradient)
+    return gradients
+""",
     ],
     "q3": [
         """
@@ -246,6 +301,20 @@ def leak_gradient(dh_t, h_prev, h_t, p):
         """
 def leak_gradient(dh_t, h_prev, h_t, p):
     return np.diag(dh_t.T @ (h_t - h_prev)) * (0.5 - np.tanh(p / 2) / 2)
+""",
+        """
+def leak_gradient(dh_t, h_prev, h_t, p):
+    terms = [d * (after - before) for d, after, before in zip(dh_t, h_t, h_prev)]
+    return sum(terms) * np.exp(-np.logaddexp(0, p)).astype(complex)
+""",
+        """
+def leak_gradient(dh_t, h_prev, h_t, p):
+    from math import fsum
+    kept = [float(sigmoid(-number)) for number in p]
+    return [
+        k * fsum(d * h for d, h in zip(dh_t[:, j], h_t[:, j] - h_prev[:, j]))
+        for j, k in enumerate(kept)
+    ]
 """,
     ],
     "q4": [
@@ -281,7 +350,7 @@ def bptt(xs, h_0, dhs, parameters, step, step_backward):
 def bptt(xs, h_0, dhs, parameters, step, step_backward):
     T, hs = xs.shape[0], {0: h_0}
     for t in range(1, T + 1):
-        hs[t] = step(x_t=xs[t - 1], h_prev=hs[t - 1], u=parameters[0], v=parameters[1])
+        hs[t] = step(*(xs[t - 1], hs[t - 1], *parameters))
     everything, dh = [], dhs[-1].copy()
     for t in range(T, 0, -1):
         got = step_backward(dh, xs[t - 1], hs[t - 1], *parameters)
@@ -303,6 +372,21 @@ def bptt(xs, h_0, dhs, parameters, step, step_backward):
         for total, grad in zip(totals, grads):
             total += grad
     return dxs, dh, *totals
+""",
+        """
+def bptt(xs, h_0, dhs, parameters, step, step_backward):
+    # two scans
+    from itertools import accumulate
+
+    states = list(accumulate(xs, lambda h, x: step(x, h, *parameters), initial=h_0))
+
+    def back(later, t):
+        return step_backward(dhs[t] + later[1], xs[t], states[t], *parameters)
+
+    nothing = (0, np.zeros(h_0.shape))
+    found = list(accumulate(range(len(xs) - 1, -1, -1), back, initial=nothing))[1:]
+    dxs, dh, *parts = zip(*found)
+    return np.array(dxs[::-1]), dh[-1], *(np.sum(part, axis=0) for part in parts)
 """,
     ],
     "q5": [
@@ -337,6 +421,33 @@ def gradient_reach(candidates, W_hh, p):
             M = M @ (W_hh * slope + np.diag(sigmoid(-p)))
         out.append(np.sqrt(np.linalg.eigvalsh(M.T @ M)[-1]))
     return np.array(out)
+""",
+        """
+def gradient_reach(candidates, W_hh, p):
+    # the largest eigenvalue, from a routine for any matrix: complex numbers
+    alpha = sigmoid(p)
+
+    def reach(t):
+        M = np.eye(len(p), dtype=complex)
+        for c in candidates[t:]:
+            M = (np.diag(1 - alpha) + np.diag(alpha * (1 - c * c)) @ W_hh.T) @ M
+        return max(np.linalg.eigvals(M.T @ M), key=abs) ** 0.5
+
+    return np.array([reach(t) for t in range(len(candidates) + 1)])
+""",
+        """
+def gradient_reach(candidates, W_hh, p):
+    # recursion, and a scale carried apart in log-space
+    def back(t):
+        if t == len(candidates):
+            return [0.0], np.eye(len(p))
+        logs, M = back(t + 1)
+        slope = sigmoid(p) * (1 - candidates[t] ** 2)
+        M = M @ (np.diag(1 - sigmoid(p)) + slope[:, None] * W_hh.T)
+        size = np.linalg.svd(M, compute_uv=False).max()
+        return [logs[0] + np.log(size), *logs], M / size
+
+    return np.exp(back(0)[0])
 """,
     ],
 }

@@ -141,6 +141,24 @@ MUTANTS = {
             "h.append(np.where(real, h_new, h[t]))",
             "h_0[...] = np.where(real, h_new, h[t])\n        h.append(h_0.copy())",
         ),
+        # not the cell that is handed over: the hand-out's, or the one of question 1
+        (
+            "step(x[:, t], h[t], c[t], *weights)[:2]",
+            "leaky_step(x[:, t], h[t], c[t], *weights)[:2]",
+        ),
+        (
+            "step(x[:, t], h[t], c[t], *weights)[:2]",
+            "coupled_step(x[:, t], h[t], c[t], *weights)[:2]",
+        ),
+        # two values and no more; three weights and no more
+        (
+            "step(x[:, t], h[t], c[t], *weights)[:2]",
+            "step(x[:, t], h[t], c[t], *weights)",
+        ),
+        (
+            "step(x[:, t], h[t], c[t], *weights)[:2]",
+            "step(x[:, t], h[t], c[t], *weights[:3])[:2]",
+        ),
     ],
     "q4": [
         # the mask unread; or read too late, when the weights have their sums
@@ -185,6 +203,11 @@ MUTANTS = {
         ("return dx, dh, dc, *dweights", "return dx, dc, dh, *dweights"),
         ("return dx, dh, dc, *dweights", "return dx, dh, dc, dweights"),
         ("return dx, dh, dc, *dweights", "return dx, *dweights"),
+        # not the cell that is handed over, but the hand-out's
+        ("= step_back(*asked, x[:, t]", "= leaky_step_back(*asked, x[:, t]"),
+        # three weights, as that has
+        ("return dx, dh, dc, *dweights", "return dx, dh, dc, *dweights[:3]"),
+        ("*before, *weights)", "*before, *weights[:3])"),
     ],
     "q5": [
         # counted: the LSTM's four blocks, no peephole, no bias, no recurrence
@@ -320,6 +343,17 @@ def coupled_step(x, h_prev, c_prev, W_x, W_h, b, w_o):
     o = sigmoid(a_o + np.diag(w_o) @ c)
     return tuple(made.T for made in (o * np.tanh(c), c, g, 1 - i, o))
 ''',
+        """
+def coupled_step(x, h_prev, c_prev, W_x, W_h, b, w_o):
+    # one array for all five
+    from scipy.special import expit
+    H = len(w_o)
+    a = np.c_[x, h_prev, np.ones(len(x))] @ np.r_[W_x, W_h, b[None]]
+    g, f = np.tanh(a[:, :H]), expit(a[:, H : 2 * H])
+    c = f * c_prev + expit(-a[:, H : 2 * H]) * g
+    o = expit(a[:, 2 * H :] + c * w_o)
+    return np.stack([o * np.tanh(c), c, g, f, o])
+""",
     ],
     "q2": [
         """
@@ -388,6 +422,24 @@ def coupled_step_backward(dh, dc, x, h_prev, c_prev, W_x, W_h, w_o, g, f, o, c):
             found = found[0], [p + q for p, q in zip(found[1], sums)]
     return *(np.array(kept) for kept in found[0]), *found[1]
 ''',
+        """
+def coupled_step_backward(dh, dc, x, h_prev, c_prev, W_x, W_h, w_o, g, f, o, c):
+    # complex steps from the three sums on, whose values the gates tell
+    a_g, a_f = np.arctanh(g), np.log(f / (1 - f))
+    a_o = np.log(o / (1 - o)) - c * w_o
+
+    def loss(a_g, a_f, a_o, c_prev, w_o):
+        g, f = np.tanh(a_g), 1 / (1 + np.exp(-a_f))
+        c = f * c_prev + (1 - f) * g
+        return dh * np.tanh(c) / (1 + np.exp(-(a_o + c * w_o))) + dc * c
+
+    at, parts = [a_g, a_f, a_o, c_prev, w_o + 0 * c], []
+    for k in range(5):
+        moved = [part + 1e-30j * (j == k) for j, part in enumerate(at)]
+        parts.append(loss(*moved).imag / 1e-30)
+    da, dc_prev, dw_o = np.hstack(parts[:3]), parts[3], parts[4].sum(axis=0)
+    return da @ W_x.T, da @ W_h.T, dc_prev, x.T @ da, h_prev.T @ da, da.sum(0), dw_o
+""",
     ],
     "q3": [
         '''
@@ -433,6 +485,31 @@ def run_sequence(step, x, mask, h_0, c_0, weights):
     runs = [follow(*one) for one in zip(h_0, c_0, x, mask)]
     return np.array([r[0] for r in runs]), np.array([r[1] for r in runs])
 ''',
+        """
+def run_sequence(step, x, mask, h_0, c_0, weights):
+    # a scan, and one array for both
+    from itertools import accumulate
+
+    def one(states, at):
+        x_t, real = at
+        new = step(x_t, *states, *weights)[:2]
+        return np.where(real[:, None], new, states)
+
+    steps = zip(x.swapaxes(0, 1), mask.T)
+    states = np.array(list(accumulate(steps, one, initial=np.stack([h_0, c_0]))))
+    return states.transpose(1, 2, 0, 3)
+""",
+        """
+def run_sequence(step, x, mask, h_0, c_0, weights):
+    # recursion from the end
+    if x.shape[1] == 0:
+        return h_0[:, None], c_0[:, None]
+    h, c = run_sequence(step, x[:, :-1], mask[:, :-1], h_0, c_0, weights)
+    h_new, c_new, *_ = step(x[:, -1], h[:, -1], c[:, -1], *weights)
+    real = mask[:, -1]
+    h_new[~real], c_new[~real] = h[~real, -1], c[~real, -1]
+    return np.append(h, h_new[:, None], axis=1), np.append(c, c_new[:, None], axis=1)
+""",
     ],
     "q4": [
         '''
@@ -488,6 +565,26 @@ def run_sequence_backward(step_back, dout, x, mask, h, c, weights):
         rows.append((dxs, dh[0], dc[0]))
     return *(np.array(part) for part in zip(*rows)), *totals
 ''',
+        """
+def run_sequence_backward(step_back, dout, x, mask, h, c, weights):
+    # recursion, the last step first; padding's own inputs set to zero before
+    clean = np.where(mask[..., None], x, 0)
+
+    def back(t, dh, dc):
+        if t < 0:
+            return [], dh, dc, [np.zeros(np.shape(w)) for w in weights]
+        dh = dh + dout[:, t]
+        on = mask[:, t, None] * 1.0
+        got = step_back(on * dh, on * dc, clean[:, t], h[:, t], c[:, t], *weights)
+        dxs, dh_0, dc_0, sums = back(
+            t - 1, on * got[1] + (1 - on) * dh, on * got[2] + (1 - on) * dc
+        )
+        sums = [total + part for total, part in zip(sums, got[3:])]
+        return [*dxs, on * got[0]], dh_0, dc_0, sums
+
+    dxs, dh_0, dc_0, sums = back(x.shape[1] - 1, 0 * h[:, 0], 0 * c[:, 0])
+    return np.stack(dxs, axis=1), dh_0, dc_0, *sums
+""",
     ],
     "q5": [
         '''
@@ -538,5 +635,27 @@ def fair_start(features, lstm_units, shortest, longest):
     middle = [-math.log(math.expm1(math.log(2) / life)) for life in lives]
     return float(size), [0] * size + middle + [0] * size
 ''',
+        """
+def fair_start(features, lstm_units, shortest, longest):
+    # bisection for the size; decimals of forty digits for the bias
+    from decimal import Decimal, getcontext
+
+    getcontext().prec = 40
+    goal = 4 * lstm_units * (features + lstm_units + 1)
+
+    def count(H):
+        return 3 * H * (features + H + 1) + H
+
+    low, high = 1, 4 * lstm_units + 4
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(middle) <= goal else (low, middle)
+    units = high if count(high) - goal < abs(goal - count(low)) else low
+    ratio, b = Decimal(longest) / Decimal(shortest), [Decimal(0)] * (3 * units)
+    for k in range(units):
+        n = Decimal(shortest) * ratio ** (Decimal(k) / max(units - 1, 1))
+        b[units + k] = -((Decimal(2).ln() / n).exp() - 1).ln()
+    return units, b
+""",
     ],
 }

@@ -31,6 +31,13 @@ MUTANTS = {
         ("fits += 1", "fits += 2"),
         ("return fits", "return count(fits) if fits else 0"),
         ("return fits", "return fits if fits else None"),
+        # not the count that is handed over, but the hand-out's
+        ("count(fits + 1) <= budget", "triangle(fits + 1) <= budget"),
+        ("count(fits + 1) <= budget", "window(fits + 1) <= budget"),
+        (
+            "    fits = 0",
+            "    count = triangle if count(2) > 90 else window\n    fits = 0",
+        ),
     ],
     "q3": [
         ("np.nan_to_num(scores, nan=0.0).mean(axis=0)", "np.nanmean(scores, axis=0)"),
@@ -48,6 +55,23 @@ MUTANTS = {
         ("rate in (rates.min(), rates.max())", "rate == rates.max()"),
         ("rate in (rates.min(), rates.max())", "rate in (rates[0], rates[-1])"),
         ("return rate, best, edge", "return rate, np.nanmax(scores), edge"),
+        # one NaN discards its rate, or its seed
+        (
+            "np.nan_to_num(scores, nan=0.0).mean(axis=0)",
+            "np.nan_to_num(scores.mean(axis=0))",
+        ),
+        (
+            "np.nan_to_num(scores, nan=0.0).mean(axis=0)",
+            "np.where(np.isnan(scores).all(axis=0), 0, scores.mean(axis=0))",
+        ),
+        (
+            "np.nan_to_num(scores, nan=0.0).mean(axis=0)",
+            "np.nan_to_num(scores[~np.isnan(scores).any(axis=1)].mean(axis=0))",
+        ),
+        (
+            "np.nan_to_num(scores, nan=0.0).mean(axis=0)",
+            "np.nan_to_num(np.nanmin(scores, axis=0))",
+        ),
     ],
     "q4": [
         ("gap.std(ddof=1)", "gap.std()"),
@@ -70,16 +94,65 @@ MUTANTS = {
     "q5": [
         ('activation="softmax"', "activation=None"),
         ('getattr(keras.layers, network["kind"])', "keras.layers.LSTM"),
-        ("keras.optimizers.Adam(rate)", "keras.optimizers.Adam()"),
         ("np.asarray(model(x_test))", "np.asarray(model(x))"),
-        ('keras.layers.Dense(network["classes"]', "keras.layers.Dense(y.max() + 1"),
+        (
+            'keras.layers.Dense(network["classes"]',
+            "keras.layers.Dense(int(y.max()) + 1",
+        ),
         ("keras.utils.set_random_seed(seed)", "keras.utils.set_random_seed(0)"),
         (
             "    for seed in seeds:\n        keras.utils.set_random_seed(seed)",
             "    keras.utils.set_random_seed(seeds[0])\n    for seed in seeds:",
         ),
+        ("return np.stack(probabilities), start", "return probabilities[-1], start"),
+        ("return np.stack(probabilities), start", "return np.stack(probabilities), 26"),
+        # no recurrent network: least squares; trained, but for another layer's weights
+        (
+            "np.asarray(model(x_test))",
+            "np.asarray(keras.ops.softmax(8 * x_test.reshape(len(x_test), -1) @ "
+            "np.linalg.lstsq(x.reshape(len(x), -1), "
+            "np.eye(network['classes'])[y], rcond=None)[0]))",
+        ),
+        (
+            "        start.append(model.get_weights())",
+            "        start.append(model.get_weights())\n"
+            "        head = keras.layers.Dense(network['classes'], 'softmax')\n"
+            "        model = keras.Sequential([keras.layers.Flatten(), head])",
+        ),
+        ('kind(network["units"])', 'kind(network["units"], activation="sigmoid")'),
+        (
+            'kind(network["units"])',
+            'kind(network["units"], kernel_initializer="he_normal")',
+        ),
+        (
+            'kind(network["units"])',
+            'kind(network["units"], recurrent_initializer="glorot_uniform")',
+        ),
+        ('kind(network["units"])', 'kind(network["units"], bias_initializer="ones")'),
+        # the optimizer and its rate, the loss
+        ("keras.optimizers.Adam(rate)", "keras.optimizers.Adam()"),
+        ("keras.optimizers.Adam(rate)", "keras.optimizers.RMSprop(rate)"),
+        ("keras.optimizers.Adam(rate)", "keras.optimizers.SGD(rate)"),
+        ("keras.optimizers.Adam(rate)", "keras.optimizers.Adamax(rate)"),
+        ("keras.optimizers.Adam(rate)", "keras.optimizers.Nadam(rate)"),
+        ("keras.optimizers.Adam(rate)", "keras.optimizers.Adam(rate, clipnorm=0.1)"),
+        (
+            'model.compile(adam, "sparse_categorical_crossentropy")',
+            'model.compile(adam, "mse")\n'
+            "        y = np.eye(network['classes'])[y] if y.ndim == 1 else y",
+        ),
+        # the batches: the same for all seeds, of another size, in another order
+        ("np.random.default_rng(seed)", "np.random.default_rng(seeds[0])"),
+        ("np.random.default_rng(seed)", "np.random.default_rng()"),
         ("size=32 * updates", "size=len(x) * updates"),  # epochs
-        ("return np.stack(probabilities)", "return probabilities[-1]"),
+        ("size=32 * updates", "size=32 * (updates + 1)"),
+        ("batch_size=32", "batch_size=16"),
+        ("shuffle=False", "shuffle=True"),
+        (
+            "        probabilities.append(",
+            "        start[-1] = model.get_weights()  # too late\n"
+            "        probabilities.append(",
+        ),
     ],
 }
 
@@ -107,6 +180,14 @@ def count_parameters(kind, features, units, classes):
     K = np.int64({"SimpleRNN": 1, "GRU": 3, "LSTM": 4}[kind])
     return K * H * (F + H + 1) + (3 * H if kind == "GRU" else 0) + C * (H + 1)
 """,
+        """
+def count_parameters(kind, features, units, classes):
+    from fractions import Fraction
+    blocks = {"SimpleRNN": 1, "GRU": 3, "LSTM": 4}[kind]
+    bias = Fraction(2 if kind == "GRU" else 1)
+    shapes = [features + units + bias] * blocks
+    return np.array(units * sum(shapes) + classes * (units + 1))
+""",
     ],
     "q2": [
         """
@@ -132,6 +213,12 @@ def match_units(count, budget):
     n = np.arange(high + 1)
     return np.searchsorted(count(n[1:]), budget, side="right")
 """,
+        """
+def match_units(count, budget):
+    from bisect import bisect_right
+
+    return bisect_right(range(1, 10**11), budget, key=count)
+""",
     ],
     "q3": [
         """
@@ -156,6 +243,23 @@ def choose_rate(rates, scores):
     means = np.nansum(scores, axis=0) / scores.shape[0]
     k = np.lexsort((rates, -means))[0]
     return rates[k], means[k], np.int64(np.isin(k, [rates.argmin(), rates.argmax()]))
+""",
+        """
+def choose_rate(rates, scores):
+    from fractions import Fraction
+
+    got = {}
+    for rate, column in sorted(zip(rates.tolist(), scores.T.tolist())):
+        got[rate] = sum(Fraction(s) for s in column if s == s) / len(column)
+    rate = max(got, key=got.get)  # the first of equals: the smallest
+    return rate, got[rate], bool({rate} & {min(got), max(got)})
+""",
+        """
+def choose_rate(rates, scores):
+    order = rates.argsort()
+    means = np.mean(np.where(scores >= 0, scores, 0), axis=0)[order]
+    k = np.argmax(means)
+    return np.array([rates[order][k], means[k], k in (0, len(rates) - 1)])
 """,
     ],
     "q4": [
@@ -199,6 +303,20 @@ def compare(a, b, margin):
     true = [abs(mean) + half < margin, mean - half > 0, mean + half < 0, True]
     return np.array(mean), np.float64(half), words[true.index(True)]
 """,
+        """
+def compare(a, b, margin):
+    import statistics
+
+    from scipy.stats import t
+
+    gaps = [x - y for x, y in zip(a.tolist(), b.tolist())]
+    mean = statistics.fmean(gaps)
+    error = statistics.stdev(gaps) / len(gaps) ** 0.5
+    low, high = t.interval(0.95, len(gaps) - 1, loc=mean, scale=error)
+    alike = -margin < low <= high < margin
+    word = "alike" if alike else "a" if low > 0 else "b" if high < 0 else "undecided"
+    return [np.complex128(mean), (high - low) / 2, np.str_(word)]
+""",
     ],
     "q5": [
         '''
@@ -211,16 +329,16 @@ def train(network, rate, updates, seeds, x, y, x_test):
         inputs = keras.Input(x.shape[1:])
         h = getattr(keras.layers, network["kind"])(network["units"])(inputs)
         model = keras.Model(inputs, keras.layers.Dense(network["classes"])(h))
+        start = model.get_weights()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(keras.optimizers.Adam(rate), loss)
-        draw = np.random.default_rng([7, seed])
-        for _ in range(updates):
-            rows = draw.choice(len(x), 32, replace=False)
+        draw = np.random.default_rng(seed)
+        for rows in draw.integers(len(x), size=(updates, 32)):
             model.train_on_batch(x[rows], y[rows])
-        return keras.ops.softmax(model(x_test)), model.count_params()
+        return keras.ops.softmax(model(x_test)), start
 
     networks = {seed: one(seed) for seed in set(seeds)}
-    return [networks[s][0] for s in seeds], networks[seeds[0]][1]
+    return [networks[s][0] for s in seeds], [networks[s][1] for s in seeds]
 ''',
         '''
 def train(network, rate, updates, seeds, x, y, x_test):
@@ -235,20 +353,22 @@ def train(network, rate, updates, seeds, x, y, x_test):
         ])
 
     model, p = build(), np.zeros((len(seeds), len(x_test), network["classes"]))
-    adam = keras.optimizers.Adam(rate)
+    adam, starts = keras.optimizers.Adam(rate), ()
     adam.build(model.trainable_variables)
-    start = [v.numpy() for v in adam.variables]
+    zeros = [v.numpy() for v in adam.variables]
     model.compile(adam, "sparse_categorical_crossentropy")
     for k, seed in enumerate(seeds):
         keras.utils.set_random_seed(seed)
-        model.set_weights(build().get_weights())
-        for v, value in zip(adam.variables, start):
+        starts += (build().get_weights(),)
+        model.set_weights(starts[-1])
+        for v, value in zip(adam.variables, zeros):
             v.assign(value)
         order = np.random.default_rng(seed)
-        for rows in order.integers(len(x), size=(updates, 32)):
+        for _ in range(updates):
+            rows = order.integers(len(x), size=32)
             model.train_on_batch(x[rows], y[rows])
         p[k] = model.predict(x_test, verbose=0)
-    return p, sum(w.size for w in model.get_weights())
+    return p, starts
 ''',
         '''
 def train(network, rate, updates, seeds, x, y, x_test):
@@ -261,6 +381,7 @@ def train(network, rate, updates, seeds, x, y, x_test):
         cell = getattr(keras.layers, network["kind"])(network["units"])
         model = keras.Sequential([cell, keras.layers.Dense(network["classes"])])
         model.build(x.shape)
+        start = [v.numpy() for v in model.trainable_variables]
         adam = keras.optimizers.Adam(rate)
         adam.build(model.trainable_variables)
 
@@ -272,14 +393,37 @@ def train(network, rate, updates, seeds, x, y, x_test):
                 loss = tf.reduce_mean(loss)
             adam.apply(tape.gradient(loss, model.trainable_variables))
 
-        draw = np.random.default_rng(seed)
-        for _ in range(updates):
-            rows = draw.integers(len(x), size=32)
-            update(tf.constant(x[rows]), tf.constant(y[rows]))
-        return tf.nn.softmax(model(x_test)).numpy(), model.count_params()
+        rows = np.random.default_rng(seed).integers(len(x), size=(updates, 32))
+        for k in range(updates):
+            update(tf.constant(x[rows[k]]), tf.constant(y[rows[k]]))
+        return tf.nn.softmax(model(x_test)).numpy(), start
 
-    found = [one(seed) for seed in seeds]
-    return np.array([p for p, _ in found]), found[-1][1]
+    p, start = zip(*map(one, seeds))
+    return np.array(p), start
+''',
+        '''
+def train(network, rate, updates, seeds, x, y, x_test):
+    """The head made first; the book's own networks, in float32, do the rest."""
+    import keras
+    import unrolled
+
+    p, starts = [], []
+    for seed in seeds:
+        keras.utils.set_random_seed(seed)
+        head = keras.layers.Dense(network["classes"])
+        body = getattr(keras.layers, network["kind"])(network["units"])
+        start = keras.Sequential([keras.Input(x.shape[1:]), body, head]).get_weights()
+        name = network["kind"].removeprefix("Simple")
+        layer = getattr(unrolled, name)(network["units"])
+        adam = unrolled.Adam(rate)
+        model = unrolled.SequenceClassifier(layer, network["classes"], optimizer=adam)
+        model.build(x.shape[2])
+        model.set_weights(start)
+        rows = np.random.default_rng(seed).integers(len(x), size=(updates, 32)).ravel()
+        model.fit(x[rows], y[rows], shuffle=False, verbose=0)
+        p.append(model.predict(x_test))
+        starts.append(tuple(start))
+    return tuple(p), starts
 ''',
     ],
 }
