@@ -20,7 +20,7 @@ from unrolled.course.answers import compare, printable
 
 
 class Given(NamedTuple):
-    """A placeholder, among a case's arguments, for a function that the hand-out gives.
+    """A placeholder, among a case's arguments, for a function that the grader gives.
 
     Attributes:
         name: name of a function that `Assignment.given` defines.
@@ -132,7 +132,8 @@ class Assignment:
         name: of its master notebook: "a1".
         title: a few words.
         questions: the questions, in order.
-        given: Python source of the functions that the hand-out itself gives.
+        given: Python source of the functions for which `Given` stands. What the
+            hand-out defines itself could be called without looking at the argument.
         seconds: time limit for the notebook's own cells.
         memory: limit in bytes for all its processes together.
         imports: modules that a grader imports before the notebook's time begins, as
