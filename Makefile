@@ -3,8 +3,11 @@
 
 # Python 3.11, 3.12 or 3.13: `make book PYTHON=/path/to/python` names one. Otherwise the
 # environment's own is taken, or the first that answers: a name may be there and not work.
+# What users set for a Python of their own would break the book's, or skip its assertions.
+FOREIGN = PYTHONHOME PYTHONPATH PYTHONSAFEPATH PYTHONOPTIMIZE PYTHONWARNINGS
+unexport $(FOREIGN)
 FITS = import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
-PYTHON := $(or $(PYTHON),$(shell for python in .venv/bin/python .venv/Scripts/python \
+PYTHON := $(or $(PYTHON),$(shell unset $(FOREIGN); for python in .venv/bin/python .venv/Scripts/python \
   python3.11 python3.12 python3.13 python3 python; do \
   "$$python" -c '$(FITS)' 2>/dev/null && { echo "$$python"; break; }; done),python3)
 PORT ?= 8000
@@ -57,11 +60,11 @@ bench: install-test install-teach  ## time the package against Keras, and the gr
 
 replicate: install  ## compare the verdicts of other base seeds (SEEDS="0 1 2 3 4" SCHEDULER=tcp://…)
 	@$(BIN)/python -m tools.experiments.replicate --seeds $(or $(SEEDS),0 1 2 3 4) \
-	  $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+	  $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
 
 seeds: install  ## run every page under fresh base seeds: can one stop it? (N=20, 3 h; SEEDS= ONLY= SCHEDULER=)
-	@$(BIN)/python -m tools.experiments.seeds $(if $(SEEDS),--seeds $(SEEDS),--draw $(N)) \
-	  $(if $(ONLY),--only '$(ONLY)') $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+	@$(BIN)/python -m tools.experiments.seeds $(if $(SEEDS),--seeds $(SEEDS),--draw "$(N)") \
+	  $(if $(ONLY),--only "$(ONLY)") $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
 
 experiments: install  ## repeat the recorded runs that a page shows beside its own (two hours)
 	@$(BIN)/python -m tools.experiments.record --again

@@ -1,17 +1,27 @@
 """Headless Chromium on the built site; as a script, it takes the README's picture."""
 
+import argparse
 import contextlib
 import functools
 import gzip
 import http.server
-import sys
 import threading
 from pathlib import Path
 
-from tools.chromium import launch
+from tools import console
+from tools.chromium import find_chromium, launch
 
 # Milliseconds after which what has not come never will; not a measure of speed.
 PATIENCE = 600_000
+# Scrolls on to where a paragraph or a cell begins: no line is cut in half.
+BEGIN_BETWEEN_BLOCKS = """() => {
+  const head = document.querySelector(".bd-header-article");
+  const edge = head ? head.getBoundingClientRect().bottom : 0;
+  const tops = [...document.querySelectorAll("article :is(p, li, h1, h2, h3, .cell)")]
+    .map((block) => block.getBoundingClientRect().top - edge)
+    .filter((top) => top >= 0);
+  window.scrollBy({top: Math.min(...tops) - 8, behavior: "instant"});
+}"""
 PACKED = (".html", ".css", ".js", ".svg", ".json", ".xml", ".ipynb")
 
 
@@ -88,19 +98,32 @@ def open_page(browser, address, path, width=1280, scheme="light"):
     return page, troubles
 
 
-def main(target):
-    """Photograph the page that the README shows."""
+def main(argv=None):
+    """Photograph the page that the README shows; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.browser", description=main.__doc__.split(";")[0]
+    )
+    parser.add_argument("target", type=Path, help="picture to write, a .png file")
+    target = parser.parse_args(argv).target
+    if target.suffix != ".png" or not target.parent.is_dir():
+        parser.error(f"target is {str(target)!r}; expected a .png in a folder")
+    site = Path(__file__).parents[1] / "_build" / "html"
+    if not (site / "book" / "index.html").is_file():
+        parser.error("there is no site: build it, python -m tools.site.build")
+    if find_chromium() is None:
+        parser.error("Chromium is missing (Debian: apt-get install chromium)")
     from playwright.sync_api import sync_playwright  # the rest of this needs none
 
-    site = Path(__file__).parents[1] / "_build" / "html"
     with serve(site) as address, sync_playwright() as playwright:
         browser = launch(playwright)
         page, _ = open_page(browser, address, "book/index.html")
         page.locator(".cell_output img").first.scroll_into_view_if_needed()
         page.wait_for_load_state("networkidle")
+        page.evaluate(BEGIN_BETWEEN_BLOCKS)
         page.screenshot(path=target)
         browser.close()
+    return 0
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    console.run(main)

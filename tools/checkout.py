@@ -11,6 +11,7 @@ import os
 import platform
 import posixpath
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -18,6 +19,10 @@ import nbformat
 USES_PACKAGE = re.compile(r"^\s*(import|from)\s+unrolled\b", re.MULTILINE)
 READS_LEDGER = re.compile(r"\bread_ledger\(")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours, in an error that a kernel reports
+# What users set for their own Python, Jupyter, Matplotlib and Keras: another kernel or
+# backend, code at start-up, no assertions.
+FOREIGN = ("PYTHON", "PYTEST_", "JUPYTER", "IPYTHON", "MPLBACKEND", "MATPLOTLIBRC")
+FOREIGN += ("KERAS_", "TF_USE_LEGACY_KERAS")
 
 
 class Book:
@@ -156,8 +161,12 @@ class Book:
         target = self.executed / page
         target.parent.mkdir(parents=True, exist_ok=True)
         part = target.with_suffix(".part")
-        nbformat.write(notebook, part)
-        part.replace(target)
+        try:
+            nbformat.write(notebook, part)
+            part.replace(target)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
 
     def drop_orphans(self):
         """Delete copies of pages that are gone: the ledger would read them, too."""
@@ -186,7 +195,8 @@ class Book:
 
     def _code_has(self, page, pattern):
         try:
-            cells = json.loads((self.root / page).read_bytes())["cells"]
+            # With a byte order mark, which json would accept in bytes, no page runs.
+            cells = json.loads((self.root / page).read_text(encoding="utf-8"))["cells"]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{page} is not a notebook ({error!r})") from error
         code = (cell["source"] for cell in cells if cell["cell_type"] == "code")
@@ -231,6 +241,35 @@ class Book:
         if not stamp.exists() or not index.exists():
             return False
         return stamp.read_text(encoding="utf-8") == self.site_fingerprint()
+
+
+def page_environment(folder, root=None):
+    """The environment that pages run in: nobody's own settings reach them.
+
+    Args:
+        folder: for what Jupyter, IPython and Keras write; made if need be.
+        root: of the checkout whose package the pages import; by default, the one that
+            is installed.
+
+    Returns:
+        dict of environment variables.
+    """
+    import matplotlib
+
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(FOREIGN)}
+    for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        ours[name] = str(folder / "jupyter")
+    ours["IPYTHONDIR"] = str(folder / "ipython")
+    ours["MATPLOTLIBRC"] = str(Path(matplotlib.get_data_path(), "matplotlibrc"))
+    ours["KERAS_HOME"] = str(folder / "keras")
+    digits = Path("datasets", "mnist.npz")
+    with contextlib.suppress(OSError, RuntimeError):  # not downloaded yet, no home
+        theirs = os.environ.get("KERAS_HOME") or Path.home() / ".keras"
+        (folder / "keras/datasets").mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(Path(theirs).expanduser() / digits, folder / "keras" / digits)
+    if root is not None:
+        ours["PYTHONPATH"] = str(root)
+    return ours
 
 
 def package_files(folder):

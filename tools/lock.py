@@ -4,7 +4,7 @@ Three lists say what is needed: readers' `requirements.txt`, and what tests and 
 need besides. They are solved together, so that one environment can hold all of it. The
 lock beside each list is complete, and the same for every Python and system.
 
-    python -m tools.lock             # write the locks, then prove them
+    python -m tools.lock             # solve the locks, prove them, then write them
     python -m tools.lock --upgrade   # raise every pin to its newest version first
     python -m tools.lock --check     # prove the locks that are there, write nothing
 
@@ -87,12 +87,14 @@ def main(argv=None):
     does.add_argument("--check", action="store_true", help="prove, write nothing")
     options = parser.parse_args(argv)
     try:
-        if not options.check:
-            write_locks(ROOT, options.upgrade)
-        for name in LISTS:
-            if missing := not_locked(ROOT, name):
-                raise LockError(f"{lock_of(name)} lacks {', '.join(missing)}")
-        return 0 if prove(ROOT, again=options.check) else 1
+        if options.check:
+            check_locks(ROOT)
+            proved = prove(ROOT)
+        else:
+            proved = write_locks(ROOT, options.upgrade)
+            if not proved:
+                print("Nothing was written.", file=sys.stderr)
+        return 0 if proved else 1
     except LockError as error:
         print(error, file=sys.stderr)
         return 1
@@ -116,17 +118,22 @@ def not_locked(root, name):
 
 
 def write_locks(root, upgrade=False):
-    """Solve the three lists together and write their locks.
+    """Solve the three lists together, prove their locks, and put them in place.
+
+    Nothing of the checkout is changed before all of it is there.
 
     Args:
         root: folder of the checkout.
         upgrade: raise the pins in the lists to their newest versions first.
 
+    Returns:
+        whether every lock can be installed everywhere; if not, nothing was written.
+
     Raises:
         LockError: There is no solution; the message is uv's.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        work = Path(temporary)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        work, new = Path(temporary, "work"), Path(temporary, "new")
         for name in LISTS:
             # The lists name each other, a lock and the package, all of it for pip.
             text = re.sub(r"^-.*\n", "", (root / name).read_text("utf-8"), flags=re.M)
@@ -148,10 +155,13 @@ def write_locks(root, upgrade=False):
         )
         newest = dict(versions)
         newest["tensorflow-cpu"] = newest["tensorflow"]
-        raise_pins(root / BINDER, newest)
-        if upgrade:
-            for folder, name in itertools.product([root, work], LISTS):
-                raise_pins(folder / name, newest)
+        raised = [BINDER, *LISTS] if upgrade else [BINDER]
+        for name in [BINDER, *LISTS]:
+            write(new / name, (root / name).read_text("utf-8"))
+        for name in raised:
+            raise_pins(new / name, newest)
+            if name in LISTS:
+                raise_pins(work / name, newest)
 
         # Then each list alone, for any system: its lock needs few markers.
         for name in LISTS:
@@ -159,8 +169,25 @@ def write_locks(root, upgrade=False):
             solved = solve(work, lists, lock_of(name), versions)
             if others := sorted(solved - versions):
                 raise LockError(f"{lock_of(name)} would have other versions: {others}")
-        for name in LISTS:
-            shutil.copy(work / lock_of(name), root / lock_of(name))
+            write(new / lock_of(name), (work / lock_of(name)).read_text("utf-8"))
+        check_locks(new)
+        if not prove(new, again=False):
+            return False
+        for name in [*map(lock_of, LISTS), *raised]:
+            part = Path(shutil.copy(new / name, root / f"{name}.part"))
+            part.replace(root / name)
+        return True
+
+
+def check_locks(root):
+    """Compare each list with its lock.
+
+    Raises:
+        LockError: A lock lacks a pin.
+    """
+    for name in LISTS:
+        if missing := not_locked(root, name):
+            raise LockError(f"{lock_of(name)} lacks {', '.join(missing)}")
 
 
 def solve(work, lists, output, preferred, project="", environments=None):

@@ -14,19 +14,24 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import tomllib
 import zipfile
 from pathlib import Path
 
+from tools import console
 from tools.checkout import package_files
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "_build" / "release"
+ARCHIVES = ("unrolled-*.whl", "unrolled-*.tar.gz")
 
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.release", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--tag", help="of the release, such as v0.2.0")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args(argv)
@@ -35,15 +40,29 @@ def main(argv=None):
         parser.error(f"--tag is {options.tag}; expected v{version}, as pyproject.toml")
     if missing := unprepared(version):
         parser.error("not ready for " + version + ": " + "; ".join(missing))
-    shutil.rmtree(options.output, ignore_errors=True)
-    build(options.output)
-    made = sorted(options.output.iterdir())
-    run(sys.executable, "-m", "twine", "check", "--strict", *map(str, made))
-    for path in made:
-        if missing := lacking(path):
-            sys.exit(f"{path.name} lacks {', '.join(missing)}")
-        print(f"{path.name}  {path.stat().st_size / 1000:.0f} kB")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        new = Path(folder, "new")
+        build(new)
+        made = sorted(new.iterdir())
+        run(sys.executable, "-m", "twine", "check", "--strict", *map(str, made))
+        for path in made:
+            if missing := lacking(path):
+                sys.exit(f"{path.name} lacks {', '.join(missing)}")
+        put_in_place(made, options.output)
     return 0
+
+
+def put_in_place(made, output):
+    """Move what was made into the folder for it, in the place of earlier archives."""
+    output.mkdir(parents=True, exist_ok=True)
+    earlier = {old for pattern in ARCHIVES for old in output.glob(pattern)}
+    for path in made:
+        print(f"{path.name}  {path.stat().st_size / 1000:.0f} kB")
+        # Beside its place first: from another disk, a file comes bit by bit.
+        part = Path(shutil.copy(path, output / f"{path.name}.part"))
+        part.replace(output / path.name)
+    for old in earlier - {output / path.name for path in made}:
+        old.unlink()
 
 
 def read_version():
@@ -80,7 +99,8 @@ def build(output):
 
 def run(*command):
     """Run a command; what it says is shown where it fails."""
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    text = {"encoding": "utf-8", "errors": "replace"}
+    ended = subprocess.run(command, capture_output=True, check=False, **text)
     if ended.returncode != 0:
         sys.exit(f"{' '.join(command)} failed:\n{ended.stdout}{ended.stderr}")
 
@@ -99,4 +119,4 @@ def lacking(path):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console.run(main)

@@ -23,7 +23,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.console import run
+from tools.console import alone, run
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = {
@@ -46,12 +46,19 @@ print("%d.%d.%d" % sys.version_info[:3], importlib.util.find_spec("pip") is not 
 COMPILE = """import compileall, sysconfig
 compileall.compile_dir(sysconfig.get_path("purelib"), quiet=2, workers=0)
 """
+# Until pip says so, it downloads, and has changed nothing.
+INSTALLING = "\nInstalling collected"
 PIP = ["-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps"]
-# No setting of the user's leads out of .venv, and each line comes when it is written.
+# Of the user's settings, pip gets those that lead to an index: others would install
+# elsewhere (PIP_TARGET), not at all (PIP_DRY_RUN), or take for installed what lies
+# outside of .venv (PYTHONPATH).
+PIP_READS = ("INDEX", "EXTRA_INDEX", "FIND_LINKS", "NO_INDEX", "PROXY", "CERT")
+PIP_READS += ("CLIENT_CERT", "TRUSTED_HOST", "KEYRING", "CONFIG_FILE", "CACHE_DIR")
+PIP_READS += ("NO_CACHE", "TIMEOUT", "DEFAULT_TIMEOUT", "RETRIES")
 PIP_ENVIRONMENT = {
     "PIP_USER": "0",
     "PYTHONIOENCODING": "utf-8",
-    "PYTHONUNBUFFERED": "1",
+    "PYTHONUNBUFFERED": "1",  # each line comes when it is written
 }
 # What pip and venv say, and what it means.
 REASONS = {
@@ -66,6 +73,10 @@ REASONS = {
     r"[Ll]ong [Pp]ath": (
         "Windows refuses paths as long as these. Allow long paths in its settings, or "
         "move this folder to one with a shorter name."
+    ),
+    r"PATH separator": (
+        "The path of this folder has a colon in it, with which no virtual environment "
+        "works: rename the folder or move it."
     ),
     r"ensurepip": (
         "This Python cannot make virtual environments. On Debian and Ubuntu: "
@@ -96,8 +107,9 @@ def main(argv=None):
             parser.error(f"what is {name!r}; expected {', '.join(LOCKS)}")
     try:
         environment = Environment(ROOT)
-        environment.prepare(options.clear)
-        environment.complete(options.what or ["book"], options.quiet)
+        with alone(ROOT / "_build" / "setup.lock", "installation"), environment.kept():
+            environment.prepare(options.clear)
+            environment.complete(options.what or ["book"], options.quiet)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
@@ -136,12 +148,38 @@ class Environment:
         """Take the folder of the checkout."""
         self.root = root
         self.folder = root / ".venv"
+        self.aside = root / ".venv.old"
         self.path = os.fsencode(str(self.folder)).decode("utf-8", "backslashreplace")
         program = "Scripts/python.exe" if os.name == "nt" else "bin/python"
         self.python = self.folder / program
         self.stamp = self.folder / "installed.json"
         self.unfinished = self.folder / "unfinished"
         self.log = self.folder / "pip.log"
+
+    @contextlib.contextmanager
+    def kept(self):
+        """Put the old environment back where a new one cannot be completed."""
+        self.put_back()  # after one that was killed
+        try:
+            yield
+        except BaseException:
+            self.put_back()
+            raise
+        shutil.rmtree(str(self.aside), ignore_errors=True)
+
+    def put_back(self):
+        """Put the environment that lies aside, if one does, back in its place."""
+        if self.aside.exists() and not self.is_foreign():
+            shutil.rmtree(str(self.folder), ignore_errors=True)
+            self.aside.rename(self.folder)
+
+    def is_foreign(self):
+        """Whether `.venv` is no environment, and holds something."""
+        if not self.folder.is_dir():
+            return self.folder.exists()
+        if (self.folder / "pyvenv.cfg").exists():
+            return False
+        return any(not path.is_dir() for path in self.folder.rglob("*"))
 
     def prepare(self, clear=False):
         """Make the environment unless a usable one is there.
@@ -160,12 +198,10 @@ class Environment:
         )
         if reason:
             print(reason, "Making .venv anew.", flush=True)
-        # The old one goes at once: a half of it would be no environment, nor ours.
-        aside = self.folder.with_name(".venv.old")
-        shutil.rmtree(str(aside), ignore_errors=True)
+        # At once: a half of it would be no environment, nor ours.
         try:
             if self.folder.exists():
-                self.folder.rename(aside)
+                self.folder.rename(self.aside)
         except OSError as error:  # on Windows, while a program of it runs
             raise SetupError(
                 f"{self.folder} is in use: end what runs from it, such as JupyterLab, "
@@ -174,12 +210,15 @@ class Environment:
         # Not the Python of the environment that has just gone.
         base = getattr(sys, "_base_executable", sys.executable)
         make = [base, "-m", "venv", "--without-pip", str(self.folder)]
-        self.ask(make, "Making .venv")
-        shutil.rmtree(str(aside), ignore_errors=True)
+        try:
+            self.ask(make, "Making .venv")
+        except SetupError:
+            shutil.rmtree(str(self.folder), ignore_errors=True)
+            raise
 
     def unusable(self):
         """Why the environment that is there cannot be used; None if it can."""
-        if not (self.folder / "pyvenv.cfg").exists():
+        if self.is_foreign():
             raise SetupError(
                 f"{self.folder} is not a virtual environment: move it away."
             )
@@ -188,7 +227,7 @@ class Environment:
             return "The Python behind .venv is gone."
         if not OLDEST <= version[:2] <= NEWEST:
             return "The Python of .venv is {}.{}.".format(*version)
-        if self.unfinished.exists():
+        if self.unfinished.exists() and INSTALLING in self.said():
             return "An earlier installation was interrupted."
         # Programs in .venv begin with the path at which they were installed.
         if self.read_stamp().get("folder", self.path) != self.path:
@@ -267,14 +306,14 @@ class Environment:
 
     def install(self, *arguments):
         """Run pip; what it breaks off in the middle is not used afterwards."""
-        self.unfinished.touch()
         with self.log.open("w", encoding="utf-8") as log:
+            self.unfinished.touch()
             pip = subprocess.Popen(
                 [str(self.python), *PIP, *arguments],
                 cwd=str(self.root),
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=dict(os.environ, **PIP_ENVIRONMENT),
+                env=dict(plain_environment(), **PIP_ENVIRONMENT),
             )
         try:
             while sys.stdout.isatty() and pip.poll() is None:
@@ -289,15 +328,17 @@ class Environment:
             pip.wait()
             raise
         finally:
-            # Until it says so, pip downloads, and has changed nothing.
-            if pip.returncode == 0 or "\nInstalling collected" not in self.said():
+            if pip.returncode == 0 or INSTALLING not in self.said():
                 self.unfinished.unlink()
         if pip.returncode != 0:
             raise SetupError(explain(self.said(), "pip", f" (see {self.log})"))
 
     def said(self):
         """What pip has said so far."""
-        return "\n" + self.log.read_text(encoding="utf-8", errors="replace")
+        try:
+            return "\n" + self.log.read_text(encoding="utf-8", errors="replace")
+        except OSError:  # killed before pip began
+            return "\n"
 
     def ask(self, command, doing):
         """Run a command, which must succeed."""
@@ -315,7 +356,18 @@ class Environment:
             encoding="utf-8",
             errors="replace",
             check=False,
+            env=plain_environment(),
         )
+
+
+def plain_environment():
+    """The environment without what would change how Python starts or pip installs."""
+    reads = tuple("PIP_" + name for name in PIP_READS)
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(reads) or not name.startswith(("PIP_", "PYTHON"))
+    }
 
 
 def explain(said, doing, where=""):

@@ -1,7 +1,9 @@
 """Locks: what is solved, what is written, and what the proof refuses."""
 
+import itertools
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +42,8 @@ class Index:
         self.calls = []
 
     def __call__(self, work, project, settings, *arguments, macos=None):
+        if "--no-annotate" in arguments:  # the proof
+            return Path(arguments[-1]).read_text("utf-8")
         lists = [name for name in LISTS if name in arguments]
         assert lists, arguments
         self.calls.append((project, settings, arguments))
@@ -76,6 +80,36 @@ def test_lists_are_solved_together_and_locked_apart(root, index):
     assert "--only-binary=:all:" in arguments
     assert len(settings["environments"]) == len(SYSTEMS)
     assert all(call[1]["constraint-dependencies"] == LIMITS for call in index.calls)
+
+
+def files(root):
+    return {p: p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+@pytest.mark.parametrize("call", [1, 2, 4, 9])
+@pytest.mark.parametrize("stop", [LockError, KeyboardInterrupt])
+def test_what_fails_on_the_way_leaves_everything(
+    root, index, monkeypatch, upgrade, call, stop
+):
+    """Solving together, one list alone, proving: all before anything is written."""
+    lock.write_locks(root)
+    lock.write(root / READERS, TEXTS[READERS].replace("2.20", "2.19"))
+    before, answer = files(root), index.__call__
+    calls = itertools.count(1)
+
+    def fail(*arguments, **options):
+        if next(calls) >= call:
+            raise stop("no solution")
+        return answer(*arguments, **options)
+
+    monkeypatch.setattr(lock, "uv", fail)
+    if call > 4 and stop is LockError:
+        assert not lock.write_locks(root, upgrade)  # not proved
+    else:
+        with pytest.raises(stop):
+            lock.write_locks(root, upgrade)
+    assert files(root) == before
 
 
 def test_binder_follows_a_pin(root, index):

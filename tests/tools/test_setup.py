@@ -12,7 +12,7 @@ import tomllib
 import pytest
 
 from tests.conftest import ROOT
-from tools import setup
+from tools import console, setup
 from tools.lock import PYTHONS, SYSTEMS
 from tools.setup import LOCKS, Environment, SetupError
 
@@ -180,7 +180,9 @@ def test_a_vanished_python_is_replaced(environment, capsys):
 def test_a_moved_checkout_is_installed_again(environment, pip, capsys):
     environment.complete(["book"])
     moved = environment.root.rename(environment.root.with_name("moved"))
-    Environment(moved).prepare()
+    again = Environment(moved)
+    with again.kept():
+        again.prepare()
     assert "This folder has moved" in capsys.readouterr().out
     assert not list(moved.rglob("pip/asked"))
 
@@ -195,6 +197,75 @@ def test_clear_begins_anew(environment, pip):
     environment.complete(["book"])
     environment.prepare(clear=True)
     assert not pip.folder.exists() and not environment.stamp.exists()
+
+
+@pytest.mark.parametrize("stop", [SetupError, KeyboardInterrupt, OSError])
+def test_what_is_not_completed_leaves_the_old_environment(environment, pip, stop):
+    environment.complete(["book"])
+    with pytest.raises(stop), environment.kept():
+        environment.prepare(clear=True)
+        assert not pip.folder.exists()
+        raise stop
+    assert pip.folder.exists() and not environment.aside.exists()
+    environment.prepare()
+    environment.complete(["book"])
+    assert len(pip.asked()) == 2  # nothing is missing
+
+
+def test_what_was_killed_leaves_the_old_environment(environment, pip):
+    environment.complete(["book"])
+    environment.prepare(clear=True)  # and no more
+    with environment.kept():
+        environment.prepare()
+        environment.complete(["book"])
+    assert len(pip.asked()) == 2 and not environment.aside.exists()
+
+
+@pytest.mark.parametrize("changing", [False, True])
+def test_only_what_pip_was_killed_in_is_made_anew(environment, pip, changing, capsys):
+    """Killed as it downloads, pip has changed nothing: a network is not needed."""
+    environment.complete(["book"])
+    environment.unfinished.touch()
+    said = (
+        "Installing collected packages: absl-py" if changing else "Collecting absl-py"
+    )
+    environment.log.write_text(f"{said}\n", encoding="utf-8")
+    environment.prepare()
+    assert pip.folder.exists() != changing
+    assert ("was interrupted" in capsys.readouterr().out) == changing
+
+
+def test_nobodys_own_settings_reach_pip(environment, pip, monkeypatch):
+    """Only which index is asked, and how."""
+    for name in ("PIP_TARGET", "PIP_DRY_RUN", "PIP_PREFIX", "PYTHONPATH"):
+        monkeypatch.setenv(name, "elsewhere")
+    monkeypatch.setenv("PYTHONOPTIMIZE", "1")
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mirror.example/simple")
+    names = "TARGET DRY_RUN PREFIX INDEX_URL USER"
+    pip.does(
+        "print([n + '=' + os.environ.get('PIP_' + n, '-') "
+        f"for n in {names!r}.split()], sys.path, __debug__)"
+    )
+    environment.install("-e", ".")
+    said = environment.said()
+    assert "'TARGET=-', 'DRY_RUN=-', 'PREFIX=-'" in said and "USER=0" in said
+    assert "INDEX_URL=https://mirror.example" in said
+    assert "elsewhere" not in said and "True" in said
+
+
+def test_a_second_installation_waits(environment, pip):
+    """And finds everything there; a killed one holds nobody up."""
+    waits = "from tools.setup import *; from tools import setup; setup.main(['book'])"
+    lock = environment.root / "_build" / "setup.lock"
+    run = [sys.executable, "-c", waits]
+    options = {"cwd": environment.root, "stdout": subprocess.PIPE, "encoding": "utf-8"}
+    with console.alone(lock, "installation"):
+        other = subprocess.Popen(run, **options)
+        assert other.stdout.readline().startswith("Waiting for another installation")
+        environment.complete(["book"])
+    said, _ = other.communicate()
+    assert other.returncode == 0 and "Everything is installed" in said
+    assert len(pip.asked()) == 2
 
 
 def test_an_environment_in_use_is_left_alone(environment, pip, monkeypatch):
@@ -213,9 +284,30 @@ def test_what_is_no_environment_is_left_alone(root):
     keep = root / ".venv" / "thesis.tex"
     keep.parent.mkdir()
     keep.touch()
-    with pytest.raises(SetupError, match="is not a virtual environment: move it away"):
-        Environment(root).prepare(clear=True)
+    environment = Environment(root)
+    environment.aside.mkdir()  # of a killed installation, say
+    with (
+        pytest.raises(SetupError, match="is not a virtual environment: move it away"),
+        environment.kept(),
+    ):
+        environment.prepare(clear=True)
     assert keep.exists()
+
+
+def test_a_file_in_the_place_of_the_environment_is_left_alone(root):
+    """As other tools write it, to say where they keep theirs."""
+    (root / ".venv").write_text("elsewhere", encoding="utf-8")
+    with pytest.raises(SetupError, match="is not a virtual environment: move it away"):
+        Environment(root).prepare()
+    assert (root / ".venv").read_text("utf-8") == "elsewhere"
+
+
+@posix
+def test_what_was_killed_before_it_began_is_no_hindrance(root):
+    (root / ".venv" / "include").mkdir(parents=True)
+    environment = Environment(root)
+    environment.prepare()
+    assert environment.probe()[0] == sys.version_info[:3]
 
 
 def test_a_missing_lock_is_named(environment, pip):
@@ -230,6 +322,8 @@ FAILURES = {
     "HINT: This error might have occurred since this system does not have Windows "
     "Long Path support enabled.": "Allow long paths",
     "/usr/bin/python3: No module named ensurepip": "apt install python3.",
+    "Error: Refusing to create a venv in /a:b/.venv because it contains the PATH "
+    "separator :.": "has a colon in it",
 }
 
 
@@ -276,7 +370,8 @@ def test_ctrl_c_says_what_is_kept(environment, pip):
         f"open({str(installing)!r}, 'w').close(); sys.stdin.read()"
     )
     command = [sys.executable, "-m", "tools.setup"]
-    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    options = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    options |= {"encoding": "utf-8"}
     options |= {"stderr": subprocess.PIPE, "start_new_session": True}
     with subprocess.Popen(command, cwd=environment.root, **options) as run:
         installing.read_bytes()
@@ -384,7 +479,7 @@ def made(root):
 def make(root, *arguments):
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(
-        command, cwd=root, capture_output=True, text=True, check=False
+        command, cwd=root, capture_output=True, encoding="utf-8", check=False
     )
 
 
@@ -398,6 +493,27 @@ def test_a_python_with_a_space_in_its_path(made):
     python.chmod(0o755)
     run = make(made, "install", f"PYTHON={python}")
     assert (run.returncode, run.stdout) == (0, "taken\n--quiet|book\n"), run.stderr
+
+
+@posix
+@pytest.mark.parametrize(
+    "name", ["PYTHONHOME", "PYTHONPATH", "PYTHONSAFEPATH", "PYTHONOPTIMIZE"]
+)
+def test_settings_of_another_python_do_not_reach_ours(made, monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    (made / "tools" / "setup.py").write_text(
+        "import os\nprint([n for n in os.environ if n.startswith('PYTHON')])\n",
+        encoding="utf-8",
+    )
+    run = make(made, "install")
+    assert run.returncode == 0 and name not in run.stdout, run.stderr
+
+
+@posix
+def test_pages_and_addresses_are_quoted(made):
+    run = make(made, "--dry-run", "seeds", "ONLY=my pages/*", "SCHEDULER=tcp://a b")
+    assert '--only "my pages/*"' in run.stdout, run.stderr
+    assert '--scheduler "tcp://a b"' in run.stdout
 
 
 @posix
@@ -428,7 +544,7 @@ def test_a_python_that_answers_is_found(made):
         cwd=made,
         env=environment,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert "PYTHON := python3.12\n" in run.stdout, run.stderr

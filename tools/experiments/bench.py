@@ -6,6 +6,7 @@ on both. The floor is the matrix products that no implementation can do without.
 is no requirement: where it is not installed, its columns stay empty.
 """
 
+import argparse
 import cProfile
 import functools
 import os
@@ -21,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 from threadpoolctl import threadpool_limits
 
+from tools import console
 from unrolled import GRU, LSTM, RNN, SequenceClassifier
 from unrolled.tasks import load_mnist
 
@@ -39,8 +41,9 @@ RUNS = 9
 COLUMNS = ("NumPy", "Keras", "PyTorch", "floor")
 
 
-def main():
-    """Print the tables."""
+def main(argv=None):
+    """Print the tables; returns the exit status."""
+    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args(argv)
     data()
     one_thread()
     print(
@@ -74,6 +77,7 @@ def main():
         print(f"  {units:3} units, batch {batch:3}: {five_seeds(units, batch):.2f}")
     print("\nwhere the time of training goes (LSTM, 64 units; share of the whole)")
     profile()
+    return 0
 
 
 def one_thread():
@@ -279,4 +283,4 @@ def profile():
 
 
 if __name__ == "__main__":
-    main()
+    console.run(main)

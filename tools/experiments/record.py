@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from tools import console
 from unrolled.course import recorded
 
 SCRIPTS = Path(__file__).parent / "recorded"
@@ -55,6 +56,16 @@ def missing(module, path):
     return [case for case in module.CASES if tuple(map(str, case.values())) not in done]
 
 
+def add_row(path, row):
+    """Add a row to the table at `path`: a run that is killed leaves none cut short."""
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, row, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*rows_of(path), row])
+    part.replace(path)
+
+
 def record(name, again=False):
     """Run what is missing; each row is on disk before the next case begins.
 
@@ -76,28 +87,32 @@ def record(name, again=False):
             "python": platform.python_version(),
             "numpy": np.__version__,
         }
-        new = not path.exists()
-        with path.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, row, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+        add_row(path, row)
     if again:
         path.replace(kept)
         recorded.FOLDER = PACKAGE
 
 
 def main(argv=None):
-    """Run the command line."""
+    """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", help=f"of {names()}; all by default")
     parser.add_argument("--again", action="store_true", help="replace what is there")
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(names()):
         parser.error(f"names holds {sorted(unknown)}; expected some of {names()}")
-    for name in options.names or names():
-        record(name, options.again)
+    chosen = options.names or names()
+    try:  # before hours of other runs
+        for module in map(load, chosen):
+            if getattr(module, "FULL_MNIST", False):
+                module.digits()
+    except ValueError as error:
+        parser.error(str(error))
+    with console.alone(AGAIN.with_suffix(".lock"), "recording"):
+        for name in chosen:
+            record(name, options.again)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    console.run(main, "Interrupted; run the same command again to go on from here.")

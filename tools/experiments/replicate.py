@@ -59,7 +59,8 @@ def run_page(text, variables, package):
         )
         error = None
         try:
-            client.execute(env={**os.environ, **variables})
+            ours = checkout.page_environment(Path(folder, "settings"))
+            client.execute(env=ours | variables)
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as stop:
             error = checkout.ANSI.sub("", str(stop))
     return nbformat.writes(notebook), error
@@ -162,9 +163,10 @@ def main(argv=None):
         parser.error(f"--seeds {options.seeds}: expected whole numbers, 0 or more")
     root = options.root.resolve()
     os.environ.setdefault("UNROLLED_MNIST", "embedded")  # the same on every machine
-    ledgers, failures = replicate(
-        root, options.seeds, options.scheduler, options.processes
-    )
+    with console.alone(root / "_build" / "replicate.lock", "replication"):
+        ledgers, failures = replicate(
+            root, options.seeds, options.scheduler, options.processes
+        )
     rows = table(ledgers)
     report(rows, options.seeds, root / "_build" / "replicate" / "verdicts.csv")
     for seed, page, error in failures:

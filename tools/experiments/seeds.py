@@ -288,15 +288,16 @@ def main(argv=None):
     pages = sorted(found)
     if not pages:
         parser.error(f"--only {options.only} matches no page of {root}")
+    os.environ.setdefault("UNROLLED_MNIST", "embedded")  # the same on every machine
     folder = root / "_build" / "seeds"
     drawn = folder / "drawn.json"
-    seeds = options.seeds or draw(drawn, options.draw)
-    print("Base seeds:", *seeds, flush=True)
-    os.environ.setdefault("UNROLLED_MNIST", "embedded")  # the same on every machine
-    results = run(book, pages, seeds, options.scheduler, options.processes)
-    if not options.seeds:
-        drawn.unlink(missing_ok=True)  # these have run
-    failures = report(tabulate(results), seeds, folder / "table.csv")
+    with console.alone(root / "_build" / "seeds.lock", "run of seeds"):
+        seeds = options.seeds or draw(drawn, options.draw)
+        print("Base seeds:", *seeds, flush=True)
+        results = run(book, pages, seeds, options.scheduler, options.processes)
+        if not options.seeds:
+            drawn.unlink(missing_ok=True)  # these have run
+        failures = report(tabulate(results), seeds, folder / "table.csv")
     return 1 if failures else 0
 
 

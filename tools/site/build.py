@@ -23,9 +23,10 @@ import nbformat
 import psutil
 import pytest
 import yaml
+from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
 from tools import console
-from tools.checkout import ANSI, Book
+from tools.checkout import ANSI, Book, page_environment
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 INTERRUPTED = "Interrupted; what has run is kept. Run the same command again to go on."
@@ -35,6 +36,8 @@ PAGE_SECONDS = 120
 PATIENT = """from nbclient import NotebookClient
 NotebookClient.startup_timeout.default_value = 24 * 3600
 """
+# https://bford.info/cachedir/
+TAG, SIGNATURE = "CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc55\n"
 HANDOUTS_HERE = "<!-- handouts -->"
 NO_HANDOUTS = "This copy of the site came without them; `make assignments` makes them."
 
@@ -72,7 +75,13 @@ def main(argv=None):
             f"--root is {str(options.root)!r}; expected a checkout of the book"
         )
 
-    book = Book(root, (options.output or root / "_build").resolve())
+    output = (options.output or root / "_build").resolve()
+    if not is_ours(output, root):
+        parser.error(
+            f"--output is {str(options.output)!r}, which holds other things; "
+            "expected a new or empty folder, or that of an earlier build"
+        )
+    book = Book(root, output)
     named = os.environ.get("UNROLLED_MNIST")
     if named and named != "embedded":  # the pages run elsewhere: no relative path
         os.environ["UNROLLED_MNIST"] = str(Path(named).expanduser().absolute())
@@ -85,7 +94,10 @@ def main(argv=None):
     try:
         _ = book.seed  # refused also where no page of these needs it
         stale = [page for page in pages if not book.is_fresh(page)]
-        fingerprints = {page: book.fingerprint(page) for page in stale}
+        for page in stale:
+            book.fingerprint(page)
+        if not options.execute_only:
+            check_contents(root)
     except ValueError as error:  # a seed, a file of digits or a page that is none
         parser.error(str(error))
     if options.check:
@@ -96,20 +108,57 @@ def main(argv=None):
             return 1
         return 1 if stale else 0
 
+    mark(output)
+    with console.alone(output / "build.lock", "build"):
+        return make(book, pages, options.processes, options.execute_only)
+
+
+def make(book, pages, processes, execute_only):
+    """Execute the pages that are not fresh, then build the site; returns the status."""
     book.drop_orphans()
     os.environ["UNROLLED_LEDGER"] = str(book.executed)
     collecting = [page for page in pages if book.reads_ledger(page)]
-    first = {p: f for p, f in fingerprints.items() if p not in collecting}
-    if first and not execute(book, first, options.processes):
-        return 1
-    last = {p: book.fingerprint(p) for p in collecting if not book.is_fresh(p)}
-    if last and not execute(book, last, options.processes):
-        return 1
-    if not first and not last:
+    others = [page for page in pages if page not in collecting]
+    ran = False
+    for part in (others, collecting):
+        stale = {p: book.fingerprint(p) for p in part if not book.is_fresh(p)}
+        ran = ran or bool(stale)
+        if stale and not execute(book, stale, processes):
+            return 1
+    if not ran:
         print("Execute:  every page is fresh, nothing to run.")
-    if options.execute_only:
+    if execute_only:
         return 0
     return 0 if build_site(book) else 1
+
+
+def is_ours(output, root):
+    """Whether a folder may be written: what lies in it may be deleted."""
+    if output.is_relative_to(root / "_build") or not output.exists():
+        return True
+    return output.is_dir() and ((output / TAG).exists() or not any(output.iterdir()))
+
+
+def mark(output):
+    """Make the build folder and mark it as one, for us and for backups."""
+    output.mkdir(parents=True, exist_ok=True)
+    (output / TAG).write_text(SIGNATURE, encoding="utf-8")
+
+
+def check_contents(root):
+    """Look into `_config.yml` and `_toc.yml` before pages run for half an hour.
+
+    Raises:
+        ValueError: one is not what Jupyter Book reads, or names a page that is missing.
+    """
+    try:
+        yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+        names = parse_toc_yaml(root / "_toc.yml")
+    except (OSError, ValueError, yaml.YAMLError, MalformedError) as error:
+        raise ValueError(f"_config.yml or _toc.yml: {error}") from error
+    there = {path.with_suffix("") for path in (root / "book").rglob("*.*")}
+    if missing := sorted(name for name in names if root / name not in there):
+        raise ValueError(f"_toc.yml lists {missing[0]}, which is not there")
 
 
 class Progress:
@@ -121,6 +170,7 @@ class Progress:
         self.ended = 0
         self.failures = []
         self.interrupted = False
+        self.unwritten = None
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config):
@@ -145,7 +195,12 @@ class Progress:
         if report.passed:
             notebook = nbformat.read(self.staging / page, 4)
             fingerprint = self.fingerprints[page]
-            self.book.keep(page, notebook, fingerprint, round(report.duration, 1))
+            try:
+                self.book.keep(page, notebook, fingerprint, round(report.duration, 1))
+            except OSError as error:  # a full disk: the other pages need not run
+                error.filename = error.filename or str(self.book.executed)
+                self.unwritten = error
+                pytest.exit(str(error))
         else:
             self.failures.append((page, str(report.longrepr)))
 
@@ -176,7 +231,7 @@ def execute(book, fingerprints, processes):
     arguments += [f"--numprocesses={processes}", "--maxschedchunk=1"]
     arguments += ["-p", "no:cacheprovider", "--basetemp=temporary"]
 
-    with staging_folder() as staging, without_pytest_variables():
+    with staging_folder() as staging, environment_of_pages(staging, book.root):
         shutil.copytree(book.root / "book", staging / "book")
         (staging / "conftest.py").write_text(PATIENT, encoding="utf-8")
         # Ours: pytest would take one from a folder above, with options of its own.
@@ -185,6 +240,8 @@ def execute(book, fingerprints, processes):
         with contextlib.chdir(staging):
             arguments += ["-c", "pytest.ini", "--rootdir", "."]
             status = pytest.main([*arguments, *map(str, pages)], plugins=[progress])
+    if progress.unwritten:
+        raise progress.unwritten
     if progress.interrupted:
         raise KeyboardInterrupt
 
@@ -215,36 +272,28 @@ def staging_folder():
 
 
 @contextlib.contextmanager
-def without_pytest_variables():
-    """Hide what is meant for another pytest, such as `PYTEST_ADDOPTS`."""
-    hidden = {k: v for k, v in os.environ.items() if k.startswith("PYTEST_")}
-    for name in hidden:
-        del os.environ[name]
+def environment_of_pages(folder, root):
+    """Have what starts here run in the environment of pages."""
+    before = dict(os.environ)
+    ours = page_environment(folder, root)
     try:
+        os.environ.clear()
+        os.environ.update(ours)
         yield
     finally:
-        os.environ.update(hidden)
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def build_site(book):
     """Build the site from the executed pages and put it in place; whether it was."""
+    put_back(book.html)
     if book.site_is_fresh():
         print("Site:     nothing changed.")
         return announce(book)
     began = time.monotonic()
     print("Site:     building ...", flush=True)
-    shutil.rmtree(book.source, ignore_errors=True)
-    copies = {path.relative_to(book.root): path for path in book.site_inputs()}
-    copies |= {page: book.executed / page for page in book.pages()}
-    for name, path in copies.items():
-        target = book.source / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target)
-    offer_handouts(book)
-    config = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
-    config.setdefault("execute", {})["execute_notebooks"] = "off"
-    (book.source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-
+    write_source(book)
     # From nothing each time: a warning in a page that an earlier, failed build has read
     # would not come again.
     shutil.rmtree(book.work, ignore_errors=True)
@@ -265,15 +314,32 @@ def build_site(book):
     return announce(book)
 
 
+def write_source(book):
+    """Write what jupyter-book reads into `book.source`, from nothing."""
+    shutil.rmtree(book.source, ignore_errors=True)
+    copies = {path.relative_to(book.root): path for path in book.site_inputs()}
+    copies |= {page: book.executed / page for page in book.pages()}
+    for name, path in copies.items():
+        target = book.source / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target)
+    offer_handouts(book)
+    config = yaml.safe_load((book.root / "_config.yml").read_text(encoding="utf-8"))
+    config.setdefault("execute", {})["execute_notebooks"] = "off"
+    (book.source / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+
 def run_jupyter_book(book, output, *options):
     """Build what lies in `book.source`; returns exit status and output, as text."""
     command = [sys.executable, "-c", JUPYTER_BOOK, "build", str(book.source)]
-    # UTF-8 also where files are read without naming it and the system's is another.
-    return run_quietly(
-        [*command, "--path-output", str(output), *options],
-        cwd=book.root,  # where the extension is imported from
-        env=os.environ | {"PYTHONUTF8": "1"},
-    )
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        # UTF-8 also where files are read without naming it and the system's is another.
+        utf8 = {"PYTHONUTF8": "1"}
+        return run_quietly(
+            [*command, "--path-output", str(output), *options],
+            cwd=book.root,  # where the extension is imported from
+            env=page_environment(Path(folder), book.root) | utf8,
+        )
 
 
 def run_quietly(command, **options):
@@ -329,7 +395,7 @@ def replace_folder(old, new):
     Raises:
         OSError: on Windows, where a program has a file of `old` open; `old` is left.
     """
-    aside = old.with_name(old.name + ".old")
+    aside = put_back(old)
     shutil.rmtree(aside, ignore_errors=True)
     old.parent.mkdir(parents=True, exist_ok=True)
     if old.exists():
@@ -341,6 +407,14 @@ def replace_folder(old, new):
             aside.rename(old)
         raise
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def put_back(folder):
+    """Put back what a killed `replace_folder` left aside; returns where that lies."""
+    aside = folder.with_name(folder.name + ".old")
+    if aside.exists() and not folder.exists():
+        aside.rename(folder)
+    return aside
 
 
 def announce(book):

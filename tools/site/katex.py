@@ -5,6 +5,7 @@ Django along. So that wheel is downloaded by itself, and only KaTeX's files are 
 `python -m tools.site.katex` does so ahead of the first build.
 """
 
+import argparse
 import hashlib
 import importlib.util
 import json
@@ -18,6 +19,8 @@ import zipfile
 from pathlib import Path
 
 import platformdirs
+
+from tools import console
 
 VERSION = "0.16.40"  # of KaTeX, inside the wheel
 WHEEL = "djangocms-katex==1.0.2"
@@ -140,13 +143,19 @@ def run(command: list[str], cwd: str | None = None) -> None:
     raise RuntimeError(why) from RuntimeError("\n".join(said))
 
 
-def main() -> None:
-    """Fetch the files if need be and say where they are."""
+def main(argv: list[str] | None = None) -> int:
+    """Fetch the files if need be and say where they are; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.site.katex", description=__doc__.split("\n")[0]
+    )
+    parser.parse_args(argv)
     try:
         print(files())
     except RuntimeError as error:
-        sys.exit(f"{error}\n{error.__cause__ or ''}".rstrip())
+        print(f"{error}\n{error.__cause__ or ''}".rstrip(), file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    console.run(main)

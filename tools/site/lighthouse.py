@@ -48,7 +48,10 @@ def main(argv=None):
         parser.error("there is no site: build it, python -m tools.site.build")
     if unknown := set(pages) - set(there):
         parser.error(f"not pages of the site: {', '.join(sorted(unknown))}")
-    install()
+    try:
+        install()
+    except subprocess.CalledProcessError:
+        parser.error("npm could not install Lighthouse: it needs a network once")
     pages = pages or sorted(there)
     print(f"{'page':42}  perf  access  best  seo    kB  FCP s")
     short = 0

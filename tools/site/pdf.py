@@ -1,7 +1,7 @@
 """Print the whole book to one PDF, with outline, from the built pages: `make pdf`."""
 
+import argparse
 import shutil
-import sys
 from pathlib import Path
 
 import pikepdf
@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 from tools import console
 from tools.checkout import Book
 from tools.chromium import find_chromium, launch
-from tools.site.build import run_jupyter_book
+from tools.site.build import run_jupyter_book, write_source
 
 ROOT = Path(__file__).parents[2]
 BOOK = Book(ROOT, ROOT / "_build")
@@ -57,17 +57,29 @@ PREPARE = """() => {
 }"""
 
 
-def main():
-    """Build one page of all and print it; returns the exit status."""
+def main(argv=None):
+    """Print the book as it is on the site; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.site.pdf", description=__doc__.split(":")[0]
+    )
+    parser.parse_args(argv)
     if find_chromium() is None:
-        sys.exit("`make pdf` needs Chromium (Debian: apt-get install chromium).")
-    if not (BOOK.source / "_toc.yml").exists():
-        sys.exit(f"{BOOK.source} is not there: run `make book` first.")
+        parser.error("Chromium is missing (Debian: apt-get install chromium)")
+    if not BOOK.site_is_fresh():
+        parser.error("the site is not there, or out of date: run `make book` first")
+    with console.alone(ROOT / "_build" / "build.lock", "build"):
+        return print_book()
+
+
+def print_book():
+    """Build one page of all and print it; returns the exit status."""
     shutil.rmtree(WORK, ignore_errors=True)
+    write_source(BOOK)  # what is there may be of a later build, which failed
     status, output = run_jupyter_book(BOOK, WORK, "--builder", "singlehtml")
     built = WORK / "_build" / "singlehtml"
     if status != 0 or not (built / "book" / "index.html").exists():
         print(output)
+        print(f"The book was not printed; {TARGET} is as it was.")
         return 1
     # Sphinx writes the addresses of pictures and styles as if it lay one folder up.
     whole = (built / "book" / "index.html").rename(built / "whole.html")
@@ -90,6 +102,7 @@ def main():
             tagged=True,
         )
         chromium.close()
+    TARGET.parent.mkdir(exist_ok=True)
     part = TARGET.with_suffix(".part")
     with pikepdf.open(PRINTED) as printed:  # Chromium compresses half of what it writes
         with printed.open_outline() as outline:

@@ -1,5 +1,7 @@
 """Recorded runs: every case has its row, and a row chosen at random repeats."""
 
+import csv
+import errno
 import os
 import random
 import types
@@ -93,6 +95,37 @@ def test_a_repetition_that_fails_keeps_the_old_rows_and_goes_on(toy):
     record.main(["--again"])
     assert toy.ran == [1, 2, 1, 2, 2]  # the first case was not run a third time
     assert load_recorded("toy")["early_loss"].tolist() == [1.5, 2.5]
+
+
+def test_a_run_that_is_killed_leaves_no_row_cut_short(toy, monkeypatch):
+    record.main([])
+    whole = toy.csv.read_text("utf-8")
+    toy.CASES = [*toy.CASES, {"T": 3}]
+
+    class Full(csv.DictWriter):
+        def writerows(self, rows):
+            super().writerows(rows[:-1])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(csv, "DictWriter", Full)
+        with pytest.raises(OSError, match="No space"):
+            record.main([])
+    assert toy.csv.read_text("utf-8") == whole
+    record.main([])
+    assert toy.ran == [1, 2, 3, 3]
+    assert len(toy.csv.read_text("utf-8").splitlines()) == 4
+
+
+def test_digits_that_are_too_few_are_refused_at_once(toy, capsys):
+    def digits():
+        raise ValueError("4,000 training digits; expected the full MNIST")
+
+    toy.FULL_MNIST, toy.digits = True, digits
+    with pytest.raises(SystemExit) as stop:
+        record.main(["--again"])
+    assert stop.value.code == 2 and toy.ran == []
+    assert "expected the full MNIST" in capsys.readouterr().err
 
 
 def test_an_unknown_script_is_refused(capsys):
