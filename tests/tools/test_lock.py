@@ -43,7 +43,8 @@ class Index:
 
     def __call__(self, work, project, settings, *arguments, macos=None):
         if "--no-annotate" in arguments:  # the proof
-            return Path(arguments[-1]).read_text("utf-8")
+            (path,) = [a for a in arguments if a.endswith(".lock")]
+            return Path(path).read_text("utf-8")
         lists = [name for name in LISTS if name in arguments]
         assert lists, arguments
         self.calls.append((project, settings, arguments))
