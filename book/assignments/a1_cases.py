@@ -274,12 +274,22 @@ def reach_cases(rng):
     ]
 
 
+TOLERANCE = 1e-4  # PLACE
+
 ASSIGNMENT = Assignment(
     name="a1",
     title="A leaky RNN and its backpropagation through time",
     given=GIVEN,
     questions=(
-        Question("q1", "one step", "leaky_step", ("h_t",), step_cases, leaky_step),
+        Question(
+            "q1",
+            "one step",
+            "leaky_step",
+            ("h_t",),
+            step_cases,
+            leaky_step,
+            tolerance=TOLERANCE,
+        ),
         Question(
             "q2",
             "one step back",
@@ -287,6 +297,7 @@ ASSIGNMENT = Assignment(
             ("dx_t", "dh_prev", "dW_xh", "dW_hh", "db_h"),
             back_cases,
             leaky_step_backward,
+            tolerance=TOLERANCE,
         ),
         Question(
             "q3",
@@ -295,6 +306,7 @@ ASSIGNMENT = Assignment(
             ("dp",),
             leak_cases,
             leak_gradient,
+            tolerance=TOLERANCE,
         ),
         Question(
             "q4",
@@ -303,6 +315,7 @@ ASSIGNMENT = Assignment(
             ("dxs", "dh_0", "*gradients"),
             through_time_cases,
             bptt,
+            tolerance=TOLERANCE,
         ),
         Question(
             "q5",
@@ -311,6 +324,7 @@ ASSIGNMENT = Assignment(
             ("r",),
             reach_cases,
             gradient_reach,
+            tolerance=TOLERANCE,
         ),
     ),
 )

@@ -343,6 +343,8 @@ def cases_5(rng):
     ]
 
 
+TOLERANCE = 1e-4  # PLACE
+
 ASSIGNMENT = Assignment(
     name="a2",
     title="A cell with coupled gates, forward and backward",
@@ -354,6 +356,7 @@ ASSIGNMENT = Assignment(
             returns=("h", "c", "g", "f", "o"),
             cases=cases_1,
             reference=coupled_step,
+            tolerance=TOLERANCE,
         ),
         Question(
             name="q2",
@@ -362,6 +365,7 @@ ASSIGNMENT = Assignment(
             returns=("dx", "dh_prev", "dc_prev", "dW_x", "dW_h", "db", "dw_o"),
             cases=cases_2,
             reference=coupled_step_backward,
+            tolerance=TOLERANCE,
         ),
         Question(
             name="q3",
@@ -370,6 +374,7 @@ ASSIGNMENT = Assignment(
             returns=("h", "c"),
             cases=cases_3,
             reference=run_sequence,
+            tolerance=TOLERANCE,
         ),
         Question(
             name="q4",
@@ -378,6 +383,7 @@ ASSIGNMENT = Assignment(
             returns=("dx", "dh_0", "dc_0", "*dweights"),
             cases=cases_4,
             reference=run_sequence_backward,
+            tolerance=TOLERANCE,
         ),
         Question(
             name="q5",
@@ -386,6 +392,7 @@ ASSIGNMENT = Assignment(
             returns=("units", "b"),
             cases=cases_5,
             reference=fair_start,
+            tolerance=1e-5,
         ),
     ),
     given=GIVEN,

@@ -276,7 +276,9 @@ def judge_training(arguments, got):
     complaint = compare("probabilities", p, np.zeros(shape), np.inf, tell=False)
     if complaint is not None:
         return complaint
-    p = np.asarray(p, dtype=float)
+    if np.iscomplexobj(p) and np.any(np.imag(p)):
+        return "probabilities are complex numbers"
+    p = np.real(p).astype(float)
     if p.min() < 0 or abs(p.sum(axis=2) - 1).max() > 1e-4:
         return "probabilities are negative, or do not sum to one for each sequence"
     if not isinstance(start, (tuple, list)) or len(start) != len(seeds):
@@ -313,6 +315,8 @@ def judge_start(name, model, weights):
         complaint = compare(f"{name}[{k}]", w, like, np.inf, tell=False)
         if complaint is not None:
             return complaint
+        if np.iscomplexobj(w):
+            return f"{name}[{k}] holds complex numbers"
     model.set_weights([np.asarray(w, dtype=float) for w in weights])
     kernel, recurrent, bias, head, head_bias = model.get_weights()
     for k, w in ((0, kernel), (3, head)):

@@ -1,6 +1,7 @@
 """Graders tested by mutation: a mistake costs its own question, and no other."""
 
 import ast
+import re
 import warnings
 
 import numpy as np
@@ -132,11 +133,98 @@ def lower(value):
 )
 def test_float32_throughout_has_full_marks(name, question):
     """Keras trains in it anyway, so question 5 of A3 needs no test of its own."""
-    (question,) = (q for q in ASSIGNMENTS[name].questions if q.name == question)
-    namespace, given = {"__name__": "submission"}, ASSIGNMENTS[name].functions()
+    question, given = find(name, question), ASSIGNMENTS[name].functions()
+    namespace = {"__name__": "submission"}
     exec(solution(name), namespace)
     for seed in range(10):
         for case in question.cases(np.random.default_rng([32, seed])):
             arguments = lower(copy_arrays(case.arguments))
             got = namespace[question.function](**fill_in(arguments, given))
             assert question.complain(case.arguments, lower(got), given) is None
+
+
+ODD = {
+    "None": None,
+    "nothing": (),
+    "five of None": (None,) * 5,
+    "a word": "\ud800\0" * 5000,
+    "a dict": {"h": np.zeros(3)},
+    "NaN": np.full((2, 3), np.nan),
+    "infinity": (np.inf,) * 2,
+    "complex": np.ones((2, 3, 4)) * 1j,
+    "masked": np.ma.masked_all((2, 3)),
+    "objects": np.array([None, {}, len], dtype=object),
+    "dates": np.zeros(3, "M8[s]"),
+    "one large array": np.zeros((2, 1_000_000)),
+    "many axes": np.zeros((1,) * 40),
+    "no numbers": np.zeros((2, 0, 3)),
+    "a long list": [0.0] * 20_000,
+    "lists in lists": [[[[[[1.0]]]]], [[2.0, [3.0]]]],
+    "long words": ("x" * 100_000, ["y"] * 1000),
+    "a class": int,
+}
+
+
+@pytest.mark.parametrize(("name", "question"), QUESTIONS)
+def test_any_answer_gets_a_short_complaint(name, question):
+    """Whatever comes, alone or in the place of each value: never an error."""
+    question, given = find(name, question), ASSIGNMENTS[name].functions()
+    case = question.cases(np.random.default_rng(1))[0]
+    right = right_answer(question, case, given)
+    for odd in ODD.values():
+        answers = [odd]
+        if isinstance(right, tuple):
+            answers += [replace(right, k, odd) for k in range(len(right))]
+        for got in answers:
+            says = question.complain(case.arguments, got, given)
+            assert says and says.isprintable() and len(says) < 500
+
+
+@pytest.mark.parametrize(
+    ("name", "question"), [q for q in QUESTIONS if q != ("a3", "q5")]
+)
+def test_complaints_show_the_student_s_value_and_no_other(name, question):
+    question, given = find(name, question), ASSIGNMENTS[name].functions()
+    for case in question.cases(np.random.default_rng(2)):
+        right = right_answer(question, case, given)
+        for k, value in enumerate(right if isinstance(right, tuple) else [right]):
+            wrong = spoilt(value)
+            got = replace(right, k, wrong) if isinstance(right, tuple) else wrong
+            says = question.complain(case.arguments, got, given)
+            told = re.fullmatch(
+                r"\w+(\[\d+\])?(\[[\d, ]+\])? is (.+), which is wrong"
+                r"( \(\d+% of its entries differ\))?",
+                says,
+            )
+            wrong = np.asarray(wrong)
+            shown = "{!r}" if wrong.dtype.kind == "U" else "{:.6g}"
+            shown = "{}" if wrong.dtype.kind == "b" else shown
+            assert told[3] in {shown.format(entry) for entry in wrong.ravel().tolist()}
+
+
+def find(name, question):
+    return next(q for q in ASSIGNMENTS[name].questions if q.name == question)
+
+
+def replace(values, place, value):
+    return (*values[:place], value, *values[place + 1 :])
+
+
+def spoilt(value):
+    """The value with every entry wrong."""
+    value = np.asarray(value)
+    if value.dtype.kind == "U":
+        return "wrong"
+    return ~value if value.dtype.kind == "b" else value + 7.12345
+
+
+def right_answer(question, case, given):
+    """What the reference gives; for A3's training, the book's networks untrained."""
+    if question.reference is not None:
+        return question.reference(**fill_in(case.arguments, given))
+    from unrolled import GRU, SequenceClassifier
+
+    network, x_test = case.arguments["network"], case.arguments["x_test"]
+    model = SequenceClassifier(GRU(network["units"]), network["classes"], seed=3)
+    p = model.predict(x_test)
+    return p[None], (tuple(model.get_weights()),)
