@@ -11,6 +11,7 @@ from unrolled.checks import check_array, check_tuple
 from unrolled.layer import Layer
 from unrolled.layout import read_only
 from unrolled.types import Array, Arrays, Seed, States
+from unrolled.undo import undo_on_failure
 
 
 class Composite(Layer):
@@ -31,10 +32,9 @@ class Composite(Layer):
         for name, part in parts.items():
             if not isinstance(part, Layer):
                 raise ValueError(f"layer {name} is {part!r}; expected a layer")
-        if len({id(part) for part in parts.values()}) < len(parts):
-            raise ValueError("the same layer is used twice; expected different layers")
         super().__init__(seed, next(iter(parts.values())).dtype)
         self.parts = parts
+        self._check_different()
         for name, part in parts.items():
             if part.dtype != self.dtype:
                 raise ValueError(
@@ -56,6 +56,18 @@ class Composite(Layer):
             for key, weight in part.weights.items()
         }
 
+    def all_layers(self) -> list[Layer]:
+        """Return this layer and all that it is made of, at any depth."""
+        parts = self.parts.values()
+        return [self, *(layer for part in parts for layer in part.all_layers())]
+
+    def _check_different(self) -> None:
+        """Refuse one layer, or one weight, under two names: each would move twice."""
+        layers = [id(layer) for layer in self.all_layers()]
+        weights = [id(weight) for weight in self.weights.values()]
+        if len({*layers, *weights}) < len(layers) + len(weights):
+            raise ValueError("the same layer is used twice; expected different layers")
+
     def build(self, features: int) -> None:
         """Draw the weights of all layers, one after the other; built ones keep theirs.
 
@@ -65,6 +77,10 @@ class Composite(Layer):
         Raises:
             ValueError: a layer is built for another number of features or networks.
         """
+        super().build(features)
+
+    def _build(self, features):
+        self._check_different()
         self.use_generators(self.rngs, self.networks)
         n = features
         for name, part in self.parts.items():
@@ -75,15 +91,16 @@ class Composite(Layer):
                     f"layer {name} is built for {part.features} features; expected {n}"
                 )
             n = self._features_after(part, n)
-        super().build(features)
+        self.features = features
 
     def use_generators(
         self, rngs: list[np.random.Generator], networks: int | None
     ) -> None:
         """Let all layers draw from these generators; see `Layer.use_generators`."""
-        super().use_generators(rngs, networks)
-        for part in self.parts.values():
-            part.use_generators(rngs, networks)
+        with undo_on_failure(objects=self.all_layers()):
+            super().use_generators(rngs, networks)
+            for part in self.parts.values():
+                part.use_generators(rngs, networks)
 
     def _features_after(self, part: Layer, features: int) -> int:
         """Return how many features the next part reads."""
@@ -148,9 +165,8 @@ class Stack(Composite):
             raise ValueError("layers is empty; expected at least one layer")
         super().__init__({str(k): layer for k, layer in enumerate(layers)}, seed)
 
-    def build(self, features: int) -> None:
-        """Draw the weights of all layers; see `Composite.build`."""
-        super().build(features)
+    def _build(self, features):
+        super()._build(features)
         self.output_features = list(self.parts.values())[-1].output_features
 
     def _features_after(self, part: Layer, features: int) -> int:
@@ -173,6 +189,7 @@ class Stack(Composite):
         last = max((k for k, p in enumerate(layers) if p.state_names), default=0)
         states = self._split_states("initial_state", initial_state)
         after: list[Array] = []
+        self._run = None
         for k, (layer, state) in enumerate(zip(layers, states, strict=True)):
             out, state = layer.forward(
                 out,
@@ -181,6 +198,7 @@ class Stack(Composite):
                 training=training,
             )
             after += state
+        self._run = out.shape
         return out, tuple(after)
 
     def backward(
@@ -192,6 +210,7 @@ class Stack(Composite):
         input_gradient: bool = True,
     ) -> tuple[Array | None, States, Arrays]:
         """Go back through all layers, from the top down; see `Recurrent.backward`."""
+        self._last_run()
         layers = list(self.parts.values())
         dstates = self._split_states("dstate", dstate)
         before: States = ()
@@ -247,9 +266,8 @@ class Bidirectional(Composite):
         parts: dict[str, Any] = {"forward": layer, "backward": backward_layer}
         super().__init__(parts, seed)
 
-    def build(self, features: int) -> None:
-        """Draw the weights of both layers; see `Composite.build`."""
-        super().build(features)
+    def _build(self, features):
+        super()._build(features)
         self.output_features = sum(p.output_features for p in self.parts.values())
 
     def forward(
@@ -266,6 +284,7 @@ class Bidirectional(Composite):
         """
         x = self.check_input(x)
         state, state_b = self._split_states("initial_state", initial_state)
+        self._run = None
         how = {"return_sequences": return_sequences, "training": training}
         out, after = self.parts["forward"].forward(x, state, **how)
         out_b, after_b = self.parts["backward"].forward(x[..., ::-1, :], state_b, **how)
@@ -283,11 +302,12 @@ class Bidirectional(Composite):
         input_gradient: bool = True,
     ) -> tuple[Array | None, States, Arrays]:
         """Go back through both layers; see `Recurrent.backward`."""
+        shape = self._last_run()
         dstate, dstate_b = self._split_states("dstate", dstate)
         how: dict[str, Any] = {"truncate": truncate, "input_gradient": input_gradient}
         dout_b = None
         if dout is not None:
-            dout = check_array("dout", dout, self._last_run(), self.dtype)
+            dout = check_array("dout", dout, shape, self.dtype)
             half = self.parts["forward"].output_features
             dout, dout_b = dout[..., :half], self._turned(dout[..., half:])
         dx, before, gradients = self.parts["forward"].backward(dout, dstate, **how)

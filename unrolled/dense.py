@@ -114,10 +114,8 @@ class Dropout(Layer):
         self.rate = check_between("rate", rate, 0, 1)
         self._mask: Any = None
 
-    def build(self, features: int) -> None:
-        """Note the number of features: there are no weights to draw."""
-        super().build(features)
-        self.output_features = features
+    def _build(self, features):
+        self.features = self.output_features = features  # no weights to draw
 
     def forward(
         self,
@@ -129,12 +127,13 @@ class Dropout(Layer):
     ) -> tuple[Array, States]:
         """Compute `(x with entries dropped, ())`; see `Recurrent.forward`."""
         out = self.check_entries(x)
-        self._mask, self._run = None, out.shape
+        self._mask = self._run = None
         if training and self.rate:
             shape = out.shape[len(self._leading_shape) :]
             kept = self.each_network(lambda rng: rng.random(shape) >= self.rate)
             self._mask = (kept / (1 - self.rate)).astype(self.dtype)
             out = out * self._mask
+        self._run = out.shape
         return read_only(out), ()
 
     def backward(

@@ -6,6 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.checks import (
+    as_floats,
+    check_array,
+    check_generator,
+    check_positive,
+    read_array,
+)
 from unrolled.lstm import LSTM
 from unrolled.recurrence import Recurrent
 from unrolled.types import Array, States
@@ -58,9 +65,10 @@ def jacobians(
         >>> J.h.shape, J.c_direct.shape
         ((7, 2, 3, 3), (7, 2, 3))
     """
-    if not isinstance(layer, Recurrent) or layer.networks is not None:
+    networks = getattr(layer, "networks", None)
+    if not isinstance(layer, Recurrent) or networks is not None:
         raise ValueError(
-            f"layer is {type(layer).__name__}, networks: {layer.networks}; "
+            f"layer is {type(layer).__name__}, networks: {networks}; "
             "expected an RNN, LSTM, GRU or PeepholeLSTM, a single network"
         )
     layer.forward(x, initial_state)
@@ -90,7 +98,7 @@ def reach(
     Args:
         layer: function from `(batch, T, features)` to `(batch, units)`, such as a
             Keras layer.
-        x: inputs, `(batch, T, features)`.
+        x: inputs, `(batch, T, features)`; integers become float64.
         rng: draws the directions, one per sequence.
         size: length of the change, the nudge.
 
@@ -98,7 +106,9 @@ def reach(
         `(T,)`: mean over the batch of `|change of output| / |nudge|`, for each step.
 
     Raises:
-        ValueError: `x` does not have three axes, or `size` is not positive.
+        ValueError: `x` does not have three axes, `size` is not positive or so small
+            that it is lost in the rounding of `x`, or `layer` does not return one row
+            per sequence.
 
     Example:
         >>> import numpy as np
@@ -107,20 +117,36 @@ def reach(
         >>> reach(last, np.zeros((2, 3, 4)), np.random.default_rng(0)).round(6).tolist()
         [0.0, 0.0, 1.0]
     """
-    x = np.asarray(x)
-    if x.ndim != 3:
-        raise ValueError(f"x has shape {x.shape}; expected (batch, T, features)")
-    if not size > 0:
-        raise ValueError(f"size is {size}; expected a positive length")
+    x = as_floats(check_array("x", x, ("batch", "T", "features"), None))
+    check_generator("rng", rng)
+    size = check_positive("size", size)
+    if not callable(layer):
+        raise ValueError(f"layer is {layer!r}; expected a function of x")
     B, T, F = x.shape
     nudge = rng.normal(size=(B, F))
     nudge *= size / np.linalg.norm(nudge, axis=1, keepdims=True)
     # T copies of the batch, copy t with row t nudged: one call instead of T.
     nudged = np.repeat(x[None], T, axis=0)
     nudged[np.arange(T), :, np.arange(T)] += nudge.astype(x.dtype)
-    moved = np.asarray(layer(nudged.reshape(T * B, T, F))).reshape(
-        T, B, -1
-    ) - np.asarray(layer(x))
+    applied = np.linalg.norm(
+        nudged[np.arange(T), :, np.arange(T)] - x.swapaxes(0, 1), axis=2
+    )
+    if not np.allclose(applied, size, rtol=0.1, atol=0):
+        raise ValueError(
+            f"size is {size}, which is lost beside numbers up to {np.abs(x).max():.3g} "
+            f"in {x.dtype}"
+        )
+
+    def last(inputs):
+        out = as_floats(read_array("what layer returns", layer(inputs)))
+        if out.size == 0 or out.shape[:1] != inputs.shape[:1]:
+            raise ValueError(
+                f"what layer returns has shape {out.shape}; expected ({len(inputs)}, "
+                "units), the last output of each sequence"
+            )
+        return out
+
+    moved = last(nudged.reshape(T * B, T, F)).reshape(T, B, -1) - last(x)
     return np.linalg.norm(moved, axis=2).mean(axis=1) / size
 
 

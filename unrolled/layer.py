@@ -6,15 +6,16 @@ k is the one that `seed=k` alone would give.
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from unrolled.checks import check_array, check_dtype, check_integer, count_axes
+from unrolled.checks import check_array, check_dtype, check_integer, check_sequences
 from unrolled.generators import make_generators
 from unrolled.types import Array, Arrays, Seed, States
+from unrolled.undo import undo_on_failure
 
 
 class Layer:
@@ -59,6 +60,8 @@ class Layer:
     def build(self, features: int) -> None:
         """Draw the weights. Otherwise the first call of `forward` does.
 
+        If that fails or is interrupted, the layer is as it was before.
+
         Args:
             features: length of the input's last axis.
 
@@ -70,11 +73,21 @@ class Layer:
             raise ValueError(
                 f"{type(self).__name__} is built for {self.features} features already"
             )
-        self.features = check_integer("features", features, 1)
+        features = check_integer("features", features, 1)
+        with undo_on_failure(objects=self.all_layers()):
+            self._build(features)
+
+    def _build(self, features: int) -> None:
+        """Do what `build` says; it may leave things half done if it fails."""
+        self.features = features
         self._weights = {
-            name: self._draw(shape, initializer)
+            name: self._draw(name, shape, initializer)
             for name, (shape, initializer) in self._specification().items()
         }
+
+    def all_layers(self) -> "list[Layer]":
+        """Return this layer and all that it is made of, at any depth."""
+        return [self]
 
     def use_generators(
         self, rngs: list[np.random.Generator], networks: int | None
@@ -121,13 +134,15 @@ class Layer:
         """Shape and initialiser of each weight by name, in Keras's order."""
         return {}
 
-    def _draw(self, shape, initializer):
+    def _draw(self, name, shape, initializer):
         """Draw one weight for each network."""
-        drawn = self.each_network(lambda rng: np.asarray(initializer(shape, rng)))
-        if drawn.shape != (*self._leading_shape, *shape):
-            got = drawn.shape[len(self._leading_shape) :]
-            raise ValueError(f"an initialiser gave {got}; expected {shape}")
-        return np.array(drawn, dtype=self.dtype, order="C")
+
+        def draw(rng):
+            drawn = initializer(shape, rng)
+            return check_array(f"initial {name}", drawn, shape, self.dtype)
+
+        # A copy, because the initialiser may keep what it returns.
+        return np.array(self.each_network(draw), order="C")
 
     @property
     def _leading_shape(self) -> tuple[int, ...]:
@@ -155,10 +170,7 @@ class Layer:
         Raises:
             ValueError: another shape, an empty axis, NaN, or not numbers.
         """
-        shape = ["batch", "time", self.features or "features"]
-        if self.networks is not None and count_axes(x) == 4:
-            shape = [self.networks, *shape]
-        x = check_array("x", x, shape, self.dtype)
+        x = check_sequences("x", x, self.features, self.networks, self.dtype)
         if not self.built:
             self.build(x.shape[-1])
         return x
@@ -237,8 +249,13 @@ def assign(weights: Arrays, new: Sequence[npt.ArrayLike]) -> None:
     """
     if not weights:
         raise ValueError("there are no weights yet; call build(features) first")
+    names = ", ".join(weights)
+    if isinstance(new, Mapping) or not hasattr(new, "__len__"):
+        raise ValueError(
+            f"weights is {type(new).__name__}; expected a list of {len(weights)} "
+            f"arrays: {names}"
+        )
     if len(new) != len(weights):
-        names = ", ".join(weights)
         raise ValueError(
             f"weights has {len(new)} arrays; expected {len(weights)}: {names}"
         )
@@ -246,5 +263,6 @@ def assign(weights: Arrays, new: Sequence[npt.ArrayLike]) -> None:
         check_array(f"weights[{k}] ({name})", value, old.shape, old.dtype)
         for k, (value, (name, old)) in enumerate(zip(new, weights.items(), strict=True))
     ]
-    for old, value in zip(weights.values(), checked, strict=True):
-        old[...] = value
+    with undo_on_failure(weights.values()):
+        for old, value in zip(weights.values(), checked, strict=True):
+            old[...] = value

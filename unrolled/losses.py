@@ -1,9 +1,17 @@
 """What training minimises: cross-entropy for classes, squared error for numbers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from unrolled.checks import check_array
+from unrolled.checks import (
+    as_floats,
+    check_array,
+    check_labels,
+    count_axes,
+    read_array,
+)
 from unrolled.types import Array, PerNetwork
 
 
@@ -45,9 +53,11 @@ def softmax_cross_entropy(
         >>> dlogits.tolist()
         [[0.25, 0.25, -0.75, 0.25]]
     """
-    classes = logits.shape[-1]
-    labels = check_labels("labels", labels, classes)
-    labels = _for_each_network("labels", labels, logits.shape[:-1], ensemble)
+    logits = _read_outputs("logits", logits, ensemble)
+    *shape, classes = logits.shape
+    wanted = _own_or_shared(labels, shape, ensemble)
+    labels = check_labels("labels", labels, classes, wanted)
+    labels = np.broadcast_to(labels, shape)
     log_p = log_softmax(logits)
     label = labels[..., None]
     loss, n = _mean(-np.take_along_axis(log_p, label, -1), ensemble)
@@ -73,43 +83,34 @@ def mean_squared_error(
     Raises:
         ValueError: another shape, NaN, or not numbers.
     """
-    targets = check_array("targets", targets, (...,), predictions.dtype)
-    targets = _for_each_network("targets", targets, predictions.shape, ensemble)
+    predictions = _read_outputs("predictions", predictions, ensemble)
+    wanted = _own_or_shared(targets, predictions.shape, ensemble)
+    targets = check_array("targets", targets, wanted, predictions.dtype)
     error = predictions - targets
     loss, n = _mean(error**2, ensemble)
     return loss, error * error.dtype.type(2 / n)
 
 
-def check_labels(name: str, labels: npt.ArrayLike, classes: int) -> Array:
-    """Return `labels` as an array of integers.
-
-    Raises:
-        ValueError: not integers, or not all within 0 … classes − 1.
-    """
-    labels = check_array(name, labels, (...,), None)
-    if labels.dtype.kind not in "iu" and (labels % 1).any():
-        raise ValueError(f"{name} holds fractions; expected integers")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(
-            f"{name} runs from {labels.min()} to {labels.max()}; expected 0 to "
-            f"{classes - 1}, for {classes} classes"
-        )
-    return labels.astype(np.int64, copy=False)
+def _read_outputs(name: str, outputs: npt.ArrayLike, ensemble: bool) -> Array:
+    """Return what a network gave as floats; NaN may be among them."""
+    array = as_floats(read_array(name, outputs))
+    if array.size == 0 or array.ndim < 1 + ensemble:
+        axes = "(networks, …, classes)" if ensemble else "(…, classes)"
+        raise ValueError(f"{name} has shape {array.shape}; expected {axes}")
+    return array
 
 
-def _for_each_network(
-    name: str, values: Array, shape: tuple[int, ...], ensemble: bool
-) -> Array:
-    """Return `values` in `shape`; if the networks share them, repeated for each."""
-    if values.shape == shape:
-        return values
-    if ensemble and values.shape == shape[1:]:
-        return np.broadcast_to(values, shape)
-    raise ValueError(f"{name} has shape {values.shape}; expected {shape}")
+def _own_or_shared(
+    values: npt.ArrayLike, shape: Sequence[int], ensemble: bool
+) -> tuple[int, ...]:
+    """Return the shape for `values`: the networks of an ensemble may share them."""
+    shared = ensemble and count_axes(values) == len(shape) - 1
+    return tuple(shape[1:] if shared else shape)
 
 
 def _mean(values: Array, ensemble: bool) -> tuple[PerNetwork, int]:
     """Return the mean, of each network in an ensemble, and of how many values it is."""
     # One row per network: then its sum runs in the same order as for it alone.
     rows = values.reshape(len(values), -1) if ensemble else values.reshape(-1)
-    return rows.mean(axis=-1), rows.shape[-1]
+    mean = rows.mean(axis=-1)
+    return (mean if ensemble else float(mean)), rows.shape[-1]

@@ -73,9 +73,8 @@ class LSTM(Recurrent):
         self.forget_bias = check_between("forget_bias", forget_bias, -np.inf, np.inf)
         super().__init__(units, features, **options)
 
-    def build(self, features: int) -> None:
-        """Draw the weights, then set the bias of the forget gate; see `Layer.build`."""
-        super().build(features)
+    def _build(self, features):
+        super()._build(features)
         self.weights["bias"][..., self.units : 2 * self.units] = self.forget_bias
 
     def _step(self, a, h, c):

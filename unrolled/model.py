@@ -20,6 +20,8 @@ from unrolled.checks import (
     check_choice,
     check_dtype,
     check_integer,
+    check_labels,
+    check_sequences,
     check_tuple,
     count_axes,
 )
@@ -28,14 +30,21 @@ from unrolled.dense import Dense
 from unrolled.generators import make_generators
 from unrolled.layer import Layer, assign
 from unrolled.losses import (
-    check_labels,
     log_softmax,
     mean_squared_error,
     softmax_cross_entropy,
 )
 from unrolled.optimizers import OPTIMIZERS, Optimizer
-from unrolled.training import Data, History, Means, one_thread, progress_bar
+from unrolled.training import (
+    Data,
+    History,
+    Means,
+    as_results,
+    one_thread,
+    progress_bar,
+)
 from unrolled.types import Array, Arrays, PerNetwork, Seed, States
+from unrolled.undo import undo_on_failure
 
 
 class SequenceModel:
@@ -86,12 +95,15 @@ class SequenceModel:
         self.body = layers
         self.outputs = check_integer("outputs", outputs, 1)
         self.head = Dense(outputs, dtype=self.body.dtype)
-        self.return_sequences = return_sequences
+        self.return_sequences = bool(return_sequences)
         if not isinstance(optimizer, Optimizer):
-            optimizer = OPTIMIZERS[check_choice("optimizer", optimizer, OPTIMIZERS)]()
+            hint = ", or an optimiser such as Adam()"
+            optimizer = OPTIMIZERS[
+                check_choice("optimizer", optimizer, OPTIMIZERS, hint)
+            ]()
         self.optimizer = copy.deepcopy(optimizer)  # its slots belong to these weights
         if truncate is not None:
-            check_integer("truncate", truncate, 1)
+            truncate = check_integer("truncate", truncate, 1)
         self.truncate = truncate
         self.history: History | None = None
         self.state: States | None = None
@@ -112,6 +124,9 @@ class SequenceModel:
         shuffle: bool = True,
     ) -> History:
         """Train, as Keras's `fit` does. A second call continues where the first ended.
+
+        If it is interrupted, the model is as it was after the last step that was
+        complete, and the next call continues from there.
 
         Args:
             x: `(n, time, features)`. In an ensemble each network may have sequences of
@@ -138,6 +153,8 @@ class SequenceModel:
         data, held_out = self._check_data(x, y), None
         batch_size = check_integer("batch_size", batch_size, 1)
         epochs = check_integer("epochs", epochs, 1)
+        if verbose not in (0, 1, 2, "auto"):
+            raise ValueError(f"verbose is {verbose!r}; expected 0, 1, 2 or 'auto'")
         validation_split = check_between("validation_split", validation_split, 0, 1)
         if validation_data is not None:
             x, y = check_tuple("validation_data", validation_data, ("x", "y"))
@@ -158,7 +175,7 @@ class SequenceModel:
                 if held_out is not None:
                     on_held_out = self._measure(held_out, batch_size)
                     values |= {f"val_{name}": v for name, v in on_held_out.items()}
-                history.add(epoch, values)
+                history.add(values)
                 line = "  ".join(f"{k} {np.mean(v):.4f}" for k, v in values.items())
                 bar.set_postfix_str(line, refresh=False)
                 if verbose == 2:
@@ -186,14 +203,20 @@ class SequenceModel:
             ValueError: as `fit`.
         """
         x, y = self._check_data(x, y).arrays
-        return self._training_step(x, y, initial_state)
+        return as_results(self._training_step(x, y, initial_state))
 
     def _training_step(self, x, y, initial_state=None):
         loss, gradients, outputs = self.loss_and_gradients(
             x, y, initial_state, training=True
         )
         self.optimizer.apply(self.weights, gradients, ensemble=self._is_ensemble)
-        return {"loss": loss} | self.metrics(outputs, y)
+        return self._values(loss, outputs, y)
+
+    def _values(self, loss, outputs, y):
+        """Return loss and metrics of a batch by name, to be summed in `Means`."""
+        # The sums have the dtype of the network: a single network and one of an
+        # ensemble get the same bits.
+        return {"loss": np.asarray(loss, outputs.dtype)} | self.metrics(outputs, y)
 
     def loss_and_gradients(
         self,
@@ -289,7 +312,7 @@ class SequenceModel:
         """
         data = self._check_data(x, y)
         batch_size = check_integer("batch_size", batch_size, 1)
-        values = tuple(self._measure(data, batch_size).values())
+        values = tuple(as_results(self._measure(data, batch_size)).values())
         return values if len(values) > 1 else values[0]
 
     @one_thread
@@ -318,7 +341,7 @@ class SequenceModel:
         for x, y in data.batches(batch_size):
             outputs = self.forward(x)
             loss, _ = self.loss(outputs, y)
-            means.add({"loss": loss} | self.metrics(outputs, y), x.shape[-3])
+            means.add(self._values(loss, outputs, y), x.shape[-3])
         return means.values()
 
     # Weights
@@ -342,11 +365,20 @@ class SequenceModel:
         Raises:
             ValueError: the model is built already, or its layers do not fit together.
         """
-        for part in (self.body, self.head):
-            part.use_generators(self.rngs, self.networks)
-        if not self.body.built:
-            self.body.build(features)
-        self.head.build(self.body.output_features)
+        if self.built:
+            raise ValueError(
+                f"the model is built for {self.body.features} features already"
+            )
+        with undo_on_failure(objects=self.all_parts()):
+            for part in (self.body, self.head):
+                part.use_generators(self.rngs, self.networks)
+            if not self.body.built:
+                self.body.build(features)
+            self.head.build(self.body.output_features)
+
+    def all_parts(self) -> list[Any]:
+        """Return everything whose attributes hold the state of the model."""
+        return [self, self.optimizer, *self.body.all_layers(), self.head]
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, in Keras's order."""
@@ -382,13 +414,15 @@ class SequenceModel:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save weights, the optimiser's state and the random generators.
 
-        A model that loads them trains on to exactly the same bits as this one would.
+        A model that loads them trains on to exactly the same bits as this one would,
+        with the optimiser's settings as they now are.
 
         Args:
             path: of the npz file to write. It is written completely or not at all.
 
         Raises:
-            ValueError: the model is not built, so that there is nothing to save.
+            ValueError: the model is not built, so that there is nothing to save, or
+                its weights hold NaN.
         """
         checkpoint.save(self, path)
 
@@ -417,10 +451,8 @@ class SequenceModel:
 
     def _check_inputs(self, x, name="x"):
         """Return `x` as an array; the first call builds the model."""
-        shape: list[Any] = ["n", "time", self.body.features or "features"]
-        if self._is_ensemble and count_axes(x) == 4:
-            shape = [self.networks, *shape]
-        x = check_array(name, x, shape, self.body.dtype)
+        body = self.body
+        x = check_sequences(name, x, body.features, self.networks, body.dtype)
         if not self.built:
             self.build(x.shape[-1])
         return x
@@ -465,7 +497,7 @@ class SequenceClassifier(SequenceModel):
         """Return the accuracy: the share of labels whose output is the largest."""
         right = outputs.argmax(axis=-1) == y
         axes = tuple(range(int(self._is_ensemble), right.ndim))
-        return {"accuracy": right.mean(axis=axes)}
+        return as_results({"accuracy": right.mean(axis=axes)})
 
     def predict(self, x: npt.ArrayLike, batch_size: int = 32) -> Array:
         """Compute the probabilities of the classes, batch by batch.
@@ -484,10 +516,7 @@ class SequenceClassifier(SequenceModel):
         return np.exp(log_softmax(super().predict(x, batch_size)))
 
     def _check_targets(self, name, y, shape):
-        y = check_labels(name, y, self.outputs)
-        if y.shape != shape:
-            raise ValueError(f"{name} has shape {y.shape}; expected {shape}")
-        return y
+        return check_labels(name, y, self.outputs, shape)
 
 
 class SequenceRegressor(SequenceModel):

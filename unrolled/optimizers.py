@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.checks import check_between, check_positive
+from unrolled.checks import as_floats, check_between, check_positive, read_array
 from unrolled.types import Array, Arrays, PerNetwork
+from unrolled.undo import undo_on_failure
 
 
 def clip_by_global_norm(
@@ -26,7 +27,7 @@ def clip_by_global_norm(
         `(networks,)` for an ensemble.
 
     Raises:
-        ValueError: `max_norm` is not a number above 0.
+        ValueError: `max_norm` is not a number above 0, or there are no gradients.
 
     Example:
         >>> import numpy as np
@@ -40,6 +41,7 @@ def clip_by_global_norm(
         networks", ICML 2013, arXiv:1211.5063.
     """
     max_norm = check_positive("max_norm", max_norm)
+    gradients = _read_gradients(gradients)
     networks = next(iter(gradients.values())).shape[: int(ensemble)]
     # One row per network: then its sum runs in the same order as for it alone.
     rows = [g.reshape(*networks, -1) for g in gradients.values()]
@@ -49,20 +51,33 @@ def clip_by_global_norm(
     for name, g in gradients.items():
         scaled = g * factor.reshape(factor.shape + (1,) * (g.ndim - factor.ndim))
         clipped[name] = scaled.astype(g.dtype, copy=False)
-    return clipped, norm
+    return clipped, (norm if ensemble else float(norm))
+
+
+def _read_gradients(gradients: Arrays) -> Arrays:
+    """Return gradients as arrays of floats by name."""
+    if not isinstance(gradients, dict) or not gradients:
+        raise ValueError(
+            f"gradients is {gradients!r:.60}; expected a dict of arrays by name"
+        )
+    return {
+        name: as_floats(read_array(f"gradients[{name!r}]", g))
+        for name, g in gradients.items()
+    }
 
 
 class Optimizer:
     """What SGD and Adam share. The arguments have Keras's names and meaning.
 
     Args:
-        learning_rate: size of a step; may be changed between steps.
+        learning_rate: size of a step.
         weight_decay: before each step every weight shrinks by this share, times the
             learning rate (decoupled weight decay); None for none.
         global_clipnorm: largest norm of all gradients together, see
             `clip_by_global_norm`; None does not clip.
 
     Attributes:
+        learning_rate: size of the next step; may be set between steps.
         iterations: how many steps have been taken.
         slots: for each weight, by name, the arrays of its shape that the optimiser
             keeps from step to step.
@@ -84,7 +99,7 @@ class Optimizer:
         weight_decay: float | None = None,
         global_clipnorm: float | None = None,
     ) -> None:
-        self.learning_rate = check_between("learning_rate", learning_rate, 0, np.inf)
+        self.learning_rate = learning_rate
         if weight_decay is not None:
             weight_decay = check_between("weight_decay", weight_decay, 0, np.inf)
         self.weight_decay = weight_decay
@@ -93,6 +108,15 @@ class Optimizer:
         self.global_clipnorm = global_clipnorm
         self.iterations = 0
         self.slots: dict[str, list[Array]] = {}
+
+    @property
+    def learning_rate(self) -> float:
+        """Size of the next step; may be set between steps."""
+        return self._learning_rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: float) -> None:
+        self._learning_rate = check_between("learning_rate", value, 0, np.inf)
 
     def apply(
         self, weights: Arrays, gradients: Arrays, *, ensemble: bool = False
@@ -105,8 +129,16 @@ class Optimizer:
             ensemble: whether the first axis of each array holds networks.
 
         Raises:
-            ValueError: names or shapes differ. Nothing has changed then.
+            ValueError: names or shapes differ, from each other or from those of the
+                last step, or weights are no arrays of floats. Nothing has changed then.
         """
+        gradients = _read_gradients(gradients)
+        for name, w in weights.items():
+            if not isinstance(w, np.ndarray) or w.dtype.kind != "f":
+                got = getattr(w, "dtype", type(w).__name__)
+                raise ValueError(
+                    f"weights[{name!r}] is {got}; expected an array of floats"
+                )
         shapes = {name: g.shape for name, g in gradients.items()}
         expected = {name: w.shape for name, w in weights.items()}
         if shapes != expected:
@@ -115,13 +147,20 @@ class Optimizer:
             gradients, _ = clip_by_global_norm(
                 gradients, self.global_clipnorm, ensemble=ensemble
             )
-        self.iterations += 1
-        if not self.slots:
-            self.make_slots(weights)
-        for name, w in weights.items():
-            if self.weight_decay:
-                w *= 1 - self.learning_rate * self.weight_decay
-            self._move(w, gradients[name], *self.slots[name])
+        kept = {name: slots[0].shape for name, slots in self.slots.items() if slots}
+        if kept and kept != expected:
+            raise ValueError(
+                f"weights has {expected}; expected {kept}, as in the steps before"
+            )
+        changed = [*weights.values(), *(a for s in self.slots.values() for a in s)]
+        with undo_on_failure(changed, [self]):
+            self.iterations += 1
+            if not self.slots:
+                self.make_slots(weights)
+            for name, w in weights.items():
+                if self.weight_decay:
+                    w *= 1 - self.learning_rate * self.weight_decay
+                self._move(w, gradients[name], *self.slots[name])
 
     def make_slots(self, weights: Arrays) -> None:
         """Set the slots of all weights to zero."""

@@ -128,6 +128,7 @@ class Recurrent(Layer):
             empty_steps(T + 1, self._shape(B), self.dtype) for _ in self.state_names
         ]
         initial_state = self._check_states("initial_state", initial_state, B)
+        self._run = None  # if what follows is interrupted, there is no run to go back
         for s, s_0 in zip(states, initial_state, strict=True):
             s[0] = s_0
         self._mask = self._draw_mask(B) if training else None
@@ -138,8 +139,8 @@ class Recurrent(Layer):
             for s, s_t in zip(states, after, strict=True):
                 s[t + 1] = s_t
 
-        self._run = x, a, states
         self._output_shape = self._shape(B, T) if return_sequences else self._shape(B)
+        self._run = x, a, states
         h = states[0]
         out = batch_first(h[1:]) if return_sequences else h[T]
         return read_only(out), tuple(read_only(s[T]) for s in states)

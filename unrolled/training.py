@@ -28,19 +28,29 @@ class History:
     """What `fit` returns, as in Keras.
 
     Attributes:
-        epoch: the numbers of the epochs, from 0.
         history: for "loss" and the other names, one value per epoch: a float, or an
             array `(networks,)` for an ensemble.
     """
 
-    epoch: list[int] = dataclasses.field(default_factory=list)
     history: dict[str, list[PerNetwork]] = dataclasses.field(default_factory=dict)
 
-    def add(self, epoch: int, values: dict[str, PerNetwork]) -> None:
+    @property
+    def epoch(self) -> list[int]:
+        """The numbers of the epochs, from 0."""
+        return list(range(len(next(iter(self.history.values()), []))))
+
+    def add(self, values: dict[str, PerNetwork]) -> None:
         """Append the values of one epoch."""
-        self.epoch.append(epoch)
-        for name, value in values.items():
-            self.history.setdefault(name, []).append(value)
+        # In one assignment: Ctrl-C leaves whole epochs.
+        self.history = {
+            name: [*self.history.get(name, []), value]
+            for name, value in as_results(values).items()
+        }
+
+
+def as_results(values: dict[str, PerNetwork]) -> dict[str, PerNetwork]:
+    """Return numbers as Python's floats, which `json` can write, arrays as they are."""
+    return {k: float(v) if np.ndim(v) == 0 else v for k, v in values.items()}
 
 
 class Data:

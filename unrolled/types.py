@@ -21,8 +21,11 @@ States = tuple[Array, ...]
 #: One number; for an ensemble, an array `(networks,)`.
 PerNetwork = float | Array
 
-#: An integer; for an ensemble, one integer per network.
-Seed = int | np.random.Generator | Sequence[int | np.random.Generator] | Array
+#: An integer, or what NumPy has for it.
+OneSeed = int | np.random.Generator | np.random.SeedSequence | np.random.BitGenerator
+
+#: One seed; for an ensemble, one per network.
+Seed = OneSeed | Sequence[OneSeed] | Array
 
 #: The name of an initialiser, or a function of a shape and a random generator.
 Initializer = str | Callable[[tuple[int, ...], np.random.Generator], npt.ArrayLike]

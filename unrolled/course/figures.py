@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import numpy.typing as npt
 
+from unrolled.checks import read_array
 from unrolled.types import Array
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def draw_runs(
     Raises:
         ValueError: unknown model, or shapes that do not match.
     """
-    runs = np.asarray(runs, dtype=float)
+    runs = read_array("runs", runs).astype(float)
     if model not in COLORS:
         raise ValueError(f"model is {model!r}; expected one of {sorted(COLORS)}")
     if runs.ndim != 2 or runs.shape[1] != len(x):

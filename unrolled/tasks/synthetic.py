@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unrolled.checks import check_between, check_integer
+from unrolled.checks import (
+    check_between,
+    check_generator,
+    check_integer,
+    check_labels,
+)
 from unrolled.types import Array
 
 COPIED = 10  # symbols to remember in the copy task, out of COPY_SYMBOLS
@@ -277,13 +282,16 @@ def check_sizes(n: int, T: int, rng: np.random.Generator, shortest: int) -> None
     """
     check_integer("n", n, 1)
     check_integer("T", T, shortest)
-    if not isinstance(rng, np.random.Generator):
-        raise ValueError(f"rng is {rng!r}; expected a numpy.random.Generator")
+    check_generator("rng", rng)
 
 
 def one_hot(symbols: Array, size: int) -> Array:
-    """Turn integers `(…)` below `size` into float32 `(…, size)`, with one 1 per row."""
-    return np.eye(size, dtype=np.float32)[symbols]
+    """Turn integers `(…)` below `size` into float32 `(…, size)`, with one 1 per row.
+
+    Raises:
+        ValueError: symbols that are not integers, or not all within 0 … size − 1.
+    """
+    return np.eye(size, dtype=np.float32)[check_labels("symbols", symbols, size)]
 
 
 def run_predictors(
