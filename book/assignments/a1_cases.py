@@ -274,7 +274,9 @@ def reach_cases(rng):
     ]
 
 
-TOLERANCE = 1e-4  # PLACE
+# In 300 draws of all cases, answers computed in float32 throughout were off by 5e-6 at
+# most, as a share of the largest entry; the closest of the known mistakes by 0.05.
+TOLERANCE = 1e-4
 
 ASSIGNMENT = Assignment(
     name="a1",

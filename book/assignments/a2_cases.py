@@ -343,7 +343,9 @@ def cases_5(rng):
     ]
 
 
-TOLERANCE = 1e-4  # PLACE
+# In 300 draws of all cases, answers computed in float32 throughout were off by 5e-6 at
+# most, as a share of the largest entry; the closest of the known mistakes by 0.006.
+TOLERANCE = 1e-4
 
 ASSIGNMENT = Assignment(
     name="a2",
@@ -392,7 +394,7 @@ ASSIGNMENT = Assignment(
             returns=("units", "b"),
             cases=cases_5,
             reference=fair_start,
-            tolerance=1e-5,
+            tolerance=TOLERANCE,
         ),
     ),
     given=GIVEN,

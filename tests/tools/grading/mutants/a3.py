@@ -33,10 +33,9 @@ MUTANTS = {
         ("return fits", "return fits if fits else None"),
         # not the count that is handed over, but the hand-out's
         ("count(fits + 1) <= budget", "triangle(fits + 1) <= budget"),
-        ("count(fits + 1) <= budget", "window(fits + 1) <= budget"),
         (
             "    fits = 0",
-            "    count = triangle if count(2) > 90 else window\n    fits = 0",
+            "    count = triangle if budget > 9999 else window\n    fits = 0",
         ),
     ],
     "q3": [
