@@ -29,7 +29,7 @@ def read_array(name: str, value: npt.ArrayLike | None) -> Array:
     Raises:
         ValueError: not real numbers, or something would be lost.
     """
-    if lost := _find_lost(value):
+    if lost := find_lost(value):
         raise ValueError(f"{name} {lost}; expected plain numbers")
     try:
         array = np.asarray(value)
@@ -49,7 +49,7 @@ def as_floats(array: Array) -> Array:
     return array if array.dtype.kind == "f" else array.astype(float)
 
 
-def _find_lost(value: Any, depth: int = 0) -> str | None:
+def find_lost(value: Any, depth: int = 0) -> str | None:
     """Say what `np.asarray` would silently drop from `value`; None if nothing."""
     kind = type(value)
     if kind is np.ndarray:
@@ -58,7 +58,7 @@ def _find_lost(value: Any, depth: int = 0) -> str | None:
         plain = {float, int, bool, np.ndarray}
         if depth > 64 or {type(part) for part in value} <= plain:
             return None
-        return next(filter(None, (_find_lost(v, depth + 1) for v in value)), None)
+        return next(filter(None, (find_lost(v, depth + 1) for v in value)), None)
     if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):
         return "has masked entries"
     if getattr(value, "_keras_mask", None) is not None:
@@ -223,7 +223,7 @@ def check_integer(name: str, value: Any, at_least: int) -> int:
         ValueError: not an integer, or below `at_least`.
     """
     try:
-        is_one = not isinstance(value, bool) and not _find_lost(value)
+        is_one = not isinstance(value, bool) and not find_lost(value)
         number = operator.index(value) if is_one else None
     except TypeError:
         number = None

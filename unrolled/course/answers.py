@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from unrolled.checks import find_lost
 from unrolled.types import Array
 
 # What `solution` returned, by id. It is kept, so that no later object gets the same id.
@@ -165,13 +166,13 @@ def _read(got, words):
             raise ValueError("has more parts than an answer can have")
         if isinstance(part, (list, tuple)):
             waiting.extend(part[:MOST_PARTS])
-        elif isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part):
-            raise ValueError("has masked entries")
         elif isinstance(part, (str, bytes)):
             if not words:
                 raise ValueError("holds words, not numbers")
             if len(part) > MOST_LETTERS:  # an array would give every word that length
                 raise ValueError(f"is a word of {len(part)} letters")
+        elif type(part) not in (float, int, bool) and (lost := find_lost(part)):
+            raise ValueError(lost)
     try:
         array = np.asarray(got)
     except Exception as error:

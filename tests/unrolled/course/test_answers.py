@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from unrolled.course import (
     expect_answer,
@@ -82,6 +83,12 @@ def nest(depth):
     return value
 
 
+class Metres(np.ndarray):
+    """Numbers with a unit."""
+
+    unit = "m"
+
+
 WIDE = np.zeros((), "U10000000")  # one word of 40 MB
 WRONG = {
     "masked": np.ma.masked_equal([1.0, 2.0], 2),
@@ -89,6 +96,8 @@ WRONG = {
     "masked rows in a list": [np.ma.masked_equal([1.0, 2.0], 2), [1.0, 2.0]],
     "the masked constant": np.ma.masked,
     "all masked": np.ma.masked_all(2),
+    "with a unit": np.array([3.5, 4.5]).view(Metres),
+    "sparse": scipy.sparse.csr_array([[3.5, 4.5]]),
     "imaginary": np.array([3.5 + 1j, 4.5]),
     "words": ["3.5", "4.5"],
     "bytes": b"3.5",
