@@ -14,12 +14,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-# How long an example takes says how busy the machine is.
-PATIENT = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("patient", **PATIENT)
-settings.load_profile("patient")
+try:
+    from hypothesis import HealthCheck, settings
+except ModuleNotFoundError:  # said in pytest_configure
+    settings = None
+
 # A shell that starts tests in the background has them, and what they start, ignore
 # Ctrl-C; some tests press it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -49,6 +49,21 @@ def read_page(page):
     """Cells of a page, each a dict with its source joined to one string."""
     cells = json.loads((ROOT / page).read_text("utf-8"))["cells"]
     return [cell | {"source": "".join(cell["source"])} for cell in cells]
+
+
+def pytest_configure():
+    """Stop where Hypothesis is missing, else give its examples all the time they need.
+
+    How long one takes says how busy the machine is.
+    """
+    if settings is None:
+        raise pytest.UsageError(
+            "Hypothesis is missing. For the package's tests: pip install -e '.[test]'; "
+            "for all of them: pip install -r tests/requirements.txt"
+        )
+    patient = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+    settings.register_profile("patient", **patient)
+    settings.load_profile("patient")
 
 
 @pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
@@ -148,7 +163,8 @@ def cluster(tmp_path):
     script = tmp_path / "cluster.py"
     script.write_text(CLUSTER, encoding="utf-8")
     command = [sys.executable, script]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-3, text=True) as run:
+    pipes = {"stdin": -1, "stdout": -1, "stderr": -3, "encoding": "utf-8"}
+    with subprocess.Popen(command, **pipes) as run:
         yield run.stdout.readline().strip()
         run.communicate("\n")
 

@@ -76,7 +76,9 @@ def test_the_chapter_opens_with_its_pages(page):
 def test_every_page_has_run():
     """nbmake runs them for `make book`; this says whether what it left is of today."""
     command = [sys.executable, "-m", "tools.site.build", "--check"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+    )
     assert run.returncode == 0, run.stdout + run.stderr
 
 

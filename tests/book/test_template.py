@@ -38,7 +38,9 @@ def test_it_runs(seed, tmp_path):
     command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute"]
     command += ["--output-dir", tmp_path, ROOT / TEMPLATE]
     env = os.environ | {"UNROLLED_SEED": seed}
-    run = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        command, env=env, capture_output=True, encoding="utf-8", check=False
+    )
     assert run.returncode == 0, run.stderr
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -116,6 +117,36 @@ def test_archives_hold_the_package(archives):
     assert not [path.name for path in archives.iterdir() if release.lacking(path)]
 
 
+def test_a_release_keeps_what_else_lies_in_its_folder(tmp_path):
+    made, output = tmp_path / "made", tmp_path / "output"
+    for folder, names in (
+        (made, ["unrolled-2-py3-none-any.whl", "unrolled-2.tar.gz"]),
+        (output, ["unrolled-1-py3-none-any.whl", "unrolled-2.tar.gz", "thesis.tex"]),
+    ):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text(folder.name, encoding="utf-8")
+    release.put_in_place(sorted(made.iterdir()), output)
+    assert {p.name: p.read_text("utf-8") for p in output.iterdir()} == {
+        "unrolled-2-py3-none-any.whl": "made",
+        "unrolled-2.tar.gz": "made",
+        "thesis.tex": "output",
+    }
+
+
+def test_a_release_that_fails_leaves_earlier_archives(tmp_path, monkeypatch):
+    def fail(output):
+        output.mkdir()
+        (output / "unrolled-2.tar.gz").touch()
+        sys.exit("no setuptools")
+
+    monkeypatch.setattr(release, "build", fail)
+    (tmp_path / "unrolled-1.tar.gz").touch()
+    with pytest.raises(SystemExit, match="no setuptools"):
+        release.main(["--output", str(tmp_path)])
+    assert [path.name for path in tmp_path.iterdir()] == ["unrolled-1.tar.gz"]
+
+
 def test_a_release_is_refused_where_files_speak_of_another_version(capsys):
     version = release.read_version()
     assert not release.unprepared(version)
@@ -136,19 +167,66 @@ def test_readme_names_only_what_there_is():
         assert (ROOT / (path[0] or path[1])).exists(), path
 
 
-def unnamed_encodings(path):
+def unnamed_encodings(code):
     """Lines that read or write text in the encoding of the system, whatever that is."""
-    for call in ast.walk(ast.parse(path.read_text("utf-8"))):
-        name = getattr(getattr(call, "func", None), "attr", None)
-        if isinstance(call, ast.Call) and name in ("read_text", "write_text"):
-            words = [*call.args[name == "write_text" :], *call.keywords]
-            if not words or getattr(words[0], "arg", "encoding") != "encoding":
-                yield f"{path.relative_to(ROOT)}:{call.lineno}"
+    # How many arguments come before the encoding, and which of them is a mode.
+    places = {"read_text": (0, None), "write_text": (1, None), "open": (2, 0)}
+    for call in ast.walk(ast.parse(code)):
+        if not isinstance(call, ast.Call):
+            continue
+        words = {keyword.arg: keyword.value for keyword in call.keywords}
+        if getattr(words.get("text"), "value", False) and "encoding" not in words:
+            yield call.lineno
+        function = call.func
+        name = getattr(function, "attr", getattr(function, "id", None))
+        if name not in places or {"encoding", None} & words.keys():
+            continue
+        if getattr(getattr(function, "value", None), "id", None) in OF_BYTES:
+            continue
+        before, mode = places[name]
+        if name == "open" and isinstance(function, ast.Name):
+            before, mode = 3, 1
+        if mode is not None:
+            found = call.args[mode] if len(call.args) > mode else words.get("mode")
+            found = getattr(found, "value", "r")
+            if not isinstance(found, str) or "b" in found or not set(found) <= MODES:
+                continue
+        if len(call.args) <= before:
+            yield call.lineno
+
+
+MODES = set("rwxat+")
+OF_BYTES = ("os", "tarfile", "zipfile", "pikepdf")  # modules whose `open` reads no text
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("path.read_text()", True),
+        ("path.read_text('utf-8')", False),
+        ("path.write_text('a')", True),
+        ("path.write_text('a', encoding='utf-8')", False),
+        ("open('a')", True),
+        ("open('a', 'wb')", False),
+        ("open('a', 'w', encoding='utf-8')", False),
+        ("path.open()", True),
+        ("path.open('rb')", False),
+        ("path.open(mode='a')", True),
+        ("tarfile.open(path)", False),
+        ("run(command, text=True)", True),
+        ("run(command, encoding='utf-8')", False),
+    ],
+)
+def test_an_unnamed_encoding_is_found(code, found):
+    assert bool(list(unnamed_encodings(code))) is found
 
 
 def test_text_is_in_utf_8_on_every_system():
     """What ruff (PLW1514) finds only where it knows that something is a path."""
-    modules = [
-        p for n in ("tests", "tools", "unrolled") for p in (ROOT / n).rglob("*.py")
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for folder in ("tests", "tools", "unrolled")
+        for path in (ROOT / folder).rglob("*.py")
+        for line in unnamed_encodings(path.read_text("utf-8"))
     ]
-    assert not [line for path in modules for line in unnamed_encodings(path)]
+    assert not found

@@ -33,7 +33,9 @@ COMMAND = re.compile(
 def tool(name, *arguments):
     """Status and output of a command of this environment, run in the checkout."""
     command = [Path(sys.executable).with_name(name), *arguments]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False
+    )
     return run.returncode, run.stdout + run.stderr
 
 

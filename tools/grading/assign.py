@@ -100,7 +100,7 @@ def make(master, output):
         command = [sys.executable, "-m", "otter", "assign", master.name, "dist"]
         command += ["--no-run-tests"]
         run = subprocess.run(
-            command, cwd=staging, capture_output=True, text=True, check=False
+            command, cwd=staging, capture_output=True, encoding="utf-8", check=False
         )
         (found,) = list(staging.glob("dist/autograder/*.zip")) or [None]
         if run.returncode != 0 or found is None:

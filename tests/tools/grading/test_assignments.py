@@ -77,7 +77,7 @@ def test_master_runs_with_its_hidden_tests(tmp_path, name):
     options += ["-c", "/dev/null", f"--rootdir={tmp_path}", str(tmp_path)]
     command = [sys.executable, "-m", "pytest", *options]
     run = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False
+        command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
     )
     assert run.returncode == 0, run.stdout
     stamp.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +190,11 @@ def test_student_checks_without_otter(handouts, tmp_path, name):
         path.write_text(json.dumps([cells, None]), encoding="utf-8")
         command = [sys.executable, "-c", STUDENT, str(path)]
         run = subprocess.run(
-            command, cwd=tmp_path / name, capture_output=True, text=True, check=False
+            command,
+            cwd=tmp_path / name,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
         )
         assert run.returncode == 0, run.stderr
         said[kind] = run.stdout
@@ -212,7 +216,7 @@ def test_otter_s_autograder_gives_full_marks(handouts, tmp_path, name):
     command = [sys.executable, "-m", "otter", "run", f"{name}.ipynb"]
     command += ["-a", str(handouts / "autograders" / f"{name}.zip"), "-o", "."]
     run = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False
+        command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
     results = json.loads((tmp_path / "results.json").read_text("utf-8"))
@@ -234,7 +238,7 @@ def test_grader_on_solution_and_stub(handouts, tmp_path, name):
         [*GRADE, name, str(submissions), "--output", str(tmp_path / "grades")],
         cwd=ROOT,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert run.returncode == 0, run.stderr

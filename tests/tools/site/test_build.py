@@ -1,6 +1,7 @@
 """What `make book` promises, on a book of four small pages that is built once."""
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib
 import pikepdf
 import psutil
 import pytest
@@ -17,7 +19,7 @@ from markdown_it import MarkdownIt
 from sphinx.errors import ExtensionError
 
 from tests.conftest import ROOT, write_page, write_small_book
-from tools import checkout
+from tools import checkout, console
 from tools.site import build, extension, notebooks
 from tools.site.typeset import NODE, Formulas, Typesetter
 from unrolled import tasks
@@ -307,11 +309,47 @@ def test_wrong_input_changes_nothing(
     assert before == {p: p.read_bytes() for p in book.rglob("*") if p.is_file()}
 
 
-def test_a_page_that_is_no_notebook_is_named(book, capsys):
-    (book / "book/plain.ipynb").write_text('{"cells": [', encoding="utf-8")
+@pytest.mark.parametrize("content", [b'{"cells": [', b"[]", b"", "mark", b"\xff"])
+def test_a_page_that_is_no_notebook_is_named(book, capsys, content):
+    page = book / "book/plain.ipynb"
+    if content == "mark":  # at the beginning, as some editors put it
+        content = b"\xef\xbb\xbf" + page.read_bytes()
+    page.write_bytes(content)
     with pytest.raises(SystemExit):
         build.main(["--root", str(book)])
     assert "book/plain.ipynb is not a notebook" in capsys.readouterr().err
+
+
+def test_a_folder_of_other_things_is_no_build_folder(book, tmp_path, capsys):
+    """Folders such as `source` would be deleted in it."""
+    thesis = tmp_path / "mine/source/thesis.tex"
+    thesis.parent.mkdir(parents=True)
+    thesis.touch()
+    for folder in (tmp_path / "mine", thesis):
+        with pytest.raises(SystemExit):
+            build.main(["--root", str(book), "--output", str(folder)])
+        assert "which holds other things" in capsys.readouterr().err
+    assert thesis.exists()
+    build.mark(tmp_path / "new")  # as an earlier build left it
+    for folder in (tmp_path / "new", book / "_build", book / "_build/other"):
+        assert build.is_ours(folder, book)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("_toc.yml", "\n- file: book/gone", "_toc.yml lists book/gone, which is not"),
+        ("_toc.yml", "\n- nonsense: 1", "_toc.yml: "),
+        ("_config.yml", "\n- {", "_config.yml or _toc.yml: "),
+    ],
+)
+def test_wrong_contents_are_named_before_pages_run(book, capsys, name, text, says):
+    append(book / "requirements.lock")
+    append(book / name, text)
+    with pytest.raises(SystemExit) as stop:
+        build.main(["--root", str(book)])
+    assert stop.value.code == 2 and says in capsys.readouterr().err
+    build.main(["--root", str(book), "--check", "--execute-only"])
 
 
 @pytest.mark.parametrize(
@@ -356,13 +394,35 @@ def test_a_warning_stops_the_site(book, capsys):
         assert "The site was not built" in said and page.read_bytes() == before
 
 
+FOREIGN = {  # below a home folder
+    ".ipython/profile_default/startup/mine.py": "sum = None",
+    ".config/matplotlib/matplotlibrc": "text.usetex: True",
+    ".keras/keras.json": '{"floatx": "float64"}',
+    "kernels/python3/kernel.json": '{"argv": ["/nowhere"], "display_name": "mine"}',
+}
+PICKY = """from pathlib import Path
+import os, matplotlib, unrolled
+assert "inline" in matplotlib.get_backend() and not matplotlib.rcParams["text.usetex"]
+assert not Path(os.environ["KERAS_HOME"], "keras.json").exists()
+assert "KERAS_BACKEND" not in os.environ and sum([1, 2]) == 3
+ours = Path(unrolled.__file__).parents[1]
+assert str(ours) == os.environ["PYTHONPATH"] and "(1)" in ours.name
+print("…")
+assert 1 == 2, "at the end"
+"""
+
+
 def test_foreign_settings_do_not_reach_the_pages(book, tmp_path):
     """Other people's pytest options, odd temporary folders, a console without "…"."""
     temporary = tmp_path / "_build/a [b] $HOME"
     temporary.mkdir(parents=True)
+    for name, text in FOREIGN.items():
+        path = tmp_path / "home" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no\n", encoding="utf-8")
     (tmp_path / "conftest.py").write_text("1 / 0", encoding="utf-8")
-    write_plain(book, "# Plain", 'print("…")\n1 / 0')
+    write_plain(book, "# Plain", PICKY)
     result, ran = run(
         book,
         "--execute-only",
@@ -371,9 +431,16 @@ def test_foreign_settings_do_not_reach_the_pages(book, tmp_path):
         PYTEST_PLUGINS="nowhere",
         PYTHONIOENCODING="ascii",
         LC_ALL="C",
+        HOME=str(tmp_path / "home"),
+        XDG_CACHE_HOME=str(Path(matplotlib.get_cachedir()).parent),  # with its fonts
+        JUPYTER_PATH=str(tmp_path / "home"),
+        PYTHONOPTIMIZE="1",
+        MPLBACKEND="Agg",
+        KERAS_BACKEND="jax",
     )
     assert result.returncode == 1 and ran == ["plain"], result.stdout + result.stderr
-    assert "ZeroDivisionError" in result.stdout and "\\u2026" in result.stdout
+    assert "AssertionError: at the end" in result.stdout, result.stdout
+    assert "\\u2026" in result.stdout
     assert not result.stderr and not list(temporary.iterdir())
 
 
@@ -388,16 +455,17 @@ def test_pages_run_below_no_folder_that_nbmake_skips(tmp_path, monkeypatch, insi
 
 
 INTERRUPT = """import os, psutil, signal, time
-open(os.environ["RUNS"], "a").write(f"{os.getpid()} ")
+open(os.environ["RUNS"], "a").write("%d " % os.getpid())
 [build] = [p for p in psutil.Process().parents() if "tools.site.build" in p.cmdline()]
-build.send_signal(signal.SIGINT)
+build.send_signal(signal.{name})
 time.sleep(3600)"""
 
 
 @pytest.mark.skipif(os.name == "nt", reason="one cannot press Ctrl-C for another")
-def test_interrupted_says_so_and_keeps_what_has_run(book, stale):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_interrupted_says_so_and_keeps_what_has_run(book, stale, name):
     append(book / "requirements.lock")
-    write_page(book / "book/plain.ipynb", "# Plain", [INTERRUPT])
+    write_page(book / "book/plain.ipynb", "# Plain", [INTERRUPT.format(name=name)])
     result, (kernel,) = run(book, "--processes=1")
     assert result.returncode == 130
     assert "what has run is kept" in result.stderr
@@ -446,9 +514,45 @@ def test_a_site_that_cannot_be_replaced_stays(tmp_path, monkeypatch):
         with pytest.raises(PermissionError):
             build.replace_folder(old, new)
     assert (old / "index.html").read_text(encoding="utf-8") == "html"
+    old.rename(tmp_path / "html.old")  # killed before the new one was in its place
+    build.put_back(old)
+    assert (old / "index.html").read_text(encoding="utf-8") == "html"
     build.replace_folder(old, new)
     assert (old / "index.html").read_text(encoding="utf-8") == "new"
     assert sorted(tmp_path.iterdir()) == [old]
+
+
+def test_a_full_disk_keeps_the_copies_and_ends_the_run(tmp_path, monkeypatch):
+    book = checkout.Book(tmp_path, tmp_path / "_build")
+    write_page(tmp_path / "page.ipynb", "# New", [])
+    kept = book.executed / "page.ipynb"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("old", encoding="utf-8")
+
+    def fill(notebook, path):
+        path.write_text("{", encoding="utf-8")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkout.nbformat, "write", fill)
+    report = SimpleNamespace(
+        nodeid="page.ipynb::", when="call", passed=True, duration=1
+    )
+    progress = build.Progress(book, tmp_path, {Path("page.ipynb"): "fingerprint"})
+    with pytest.raises(pytest.exit.Exception):
+        progress.pytest_runtest_logreport(report)
+    assert progress.unwritten.filename == str(book.executed)
+    assert kept.read_text(encoding="utf-8") == "old"
+    assert list(kept.parent.iterdir()) == [kept]
+
+
+def test_a_second_build_waits_and_has_nothing_to_run(book):
+    log = {"stdout": subprocess.PIPE, "encoding": "utf-8"}
+    command = [sys.executable, "-m", "tools.site.build", "--only=book/index.ipynb"]
+    with console.alone(book / "_build/build.lock", "build"):
+        second = subprocess.Popen(command, cwd=book, **log)
+        assert second.stdout.readline().startswith("Waiting for another build")
+    said, _ = second.communicate()
+    assert second.returncode == 0 and "nothing to run" in said
 
 
 # A plain `jupyter-book build .`: what people try first
@@ -620,9 +724,10 @@ def test_the_book_as_a_pdf(book, browser):
         assert [item.title for item in outline.root] == ["Words"]
         titles = [item.title for item in outline.root[0].children]
         assert titles == ["Plain", "Uses", "Ledger"]
-    shutil.rmtree(book / "_build/source")
+    append(book / "book/_assets/gates.css", "p {}")
     result, _ = run(book, command=command)
-    assert result.returncode != 0 and "make book" in result.stderr
+    assert result.returncode == 2 and "make book" in result.stderr
+    assert path.exists()
 
 
 # KaTeX

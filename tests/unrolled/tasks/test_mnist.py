@@ -94,7 +94,7 @@ def test_falls_back_when_nobody_answers():
             [sys.executable, "-c", code],
             env=environment,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
             check=True,
         )
     assert run.stdout.splitlines()[-1] == "embedded"
@@ -259,7 +259,7 @@ def test_the_package_is_light():
     """Importing it must not start TensorFlow or load figures that nobody asked for."""
     code = "import sys, unrolled; print(*sys.modules)"
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True
     )
     modules = run.stdout.split()
     assert "unrolled.lstm" in modules
