@@ -18,21 +18,20 @@ ASSIGNMENTS = {name: load(name) for name in NAMES}
 def points(name, source, wrong=None):
     """Points of each question for a notebook's source, in this process.
 
-    Slow questions are asked once for all sources that agree on everything but the
-    answers to the others, and of the one that is `wrong` only up to its first mistake.
+    A question is asked once for all sources that agree on everything but the answers
+    to the others; a slow one that is `wrong`, only up to its first mistake.
     """
     namespace = {"__name__": "submission"}
     exec(source, namespace)
     earned = {}
     for question in ASSIGNMENTS[name].questions:
-        slow = question.seconds > 2
         key = (name, question.name, without_others(name, question, source))
-        if slow and key in EARNED:
+        if key in EARNED:
             earned[question.name] = EARNED[key]
             continue
-        stop = slow and question.name == wrong
+        stop = question.seconds > 2 and question.name == wrong
         earned[question.name] = earn(name, question, namespace, stop)
-        if slow and not stop:
+        if not stop:
             EARNED[key] = earned[question.name]
     return earned
 
