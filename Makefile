@@ -18,8 +18,6 @@ TO ?= grades
 comma := ,
 VENV ?= _build/package
 
-HANDOUTS := _build/assignments/handouts/a1.zip
-
 BIN = .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BUILD = $(BIN)/python -m tools.site.build
 
@@ -70,7 +68,7 @@ experiments: install  ## repeat the recorded runs that a page shows beside its o
 	@$(BIN)/python -m tools.experiments.record --again
 
 assignments: install-teach  ## make hand-outs and autograders from the masters
-	@$(MAKE) --no-print-directory $(HANDOUTS)
+	@$(BIN)/python -m tools.grading.assign
 
 grade: which-assignment install-teach  ## grade a class (ASSIGNMENT=a2 FROM=submissions TO=grades SCHEDULER=tcp://…)
 	@$(BIN)/python -m tools.grading.grade "$(ASSIGNMENT)" "$(FROM)" --output "$(TO)" \
@@ -86,7 +84,7 @@ lab: install  ## open the notebooks in JupyterLab
 links: book  ## ask every address that a page links to (needs the network)
 	@$(BIN)/jupyter-book build _build/source --path-output _build/links --builder linkcheck
 
-lock: install-test  ## solve the locks anew from the lists, and prove them
+lock: install-test  ## solve the locks anew from the lists, prove and write them
 	@$(BIN)/python -m tools.lock
 
 upgrade: install-test  ## raise every pin to its newest version, then lock
@@ -117,7 +115,3 @@ install-test:
 
 install-teach:
 	@$(SETUP) teach
-
-$(HANDOUTS): $(wildcard book/assignments/*.ipynb book/assignments/*.py tools/grading/assign.py) \
-             $(shell find unrolled -name "*.py" -o -name "*.toml" -o -name "*.csv") requirements.txt LICENSE
-	@$(BIN)/python -m tools.grading.assign

@@ -38,7 +38,9 @@ STEPS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.check", description=__doc__.split("\n")[0]
+    )
     parser.add_argument(
         "steps", nargs="*", metavar="STEP", help=f"some of: {', '.join(STEPS)}"
     )

@@ -55,7 +55,10 @@ OURS = ["unrolled", "tools", "tests", "a1_cases", "a2_cases", "a3_cases"]
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.dependencies", description=__doc__.split("\n")[0]
+    )
+    parser.parse_args(argv)
     complaints = of_the_package()
     with tempfile.TemporaryDirectory() as folder:
         write_scripts(Path(folder))

@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 READERS = "requirements.txt"
 LISTS = [READERS, "tests/requirements.txt", "tools/grading/requirements.txt"]
 BINDER = ".binder/requirements.txt"
+HOOKS = ".pre-commit-config.yaml"
 PYTHONS = ["3.11", "3.12", "3.13"]
 
 
@@ -155,10 +156,9 @@ def write_locks(root, upgrade=False):
         )
         newest = dict(versions)
         newest["tensorflow-cpu"] = newest["tensorflow"]
-        raised = [BINDER, *LISTS] if upgrade else [BINDER]
-        for name in [BINDER, *LISTS]:
-            write(new / name, (root / name).read_text("utf-8"))
+        raised = [BINDER, HOOKS, *(LISTS if upgrade else ())]
         for name in raised:
+            write(new / name, (root / name).read_text("utf-8"))
             raise_pins(new / name, newest)
             if name in LISTS:
                 raise_pins(work / name, newest)
@@ -170,6 +170,8 @@ def write_locks(root, upgrade=False):
             if others := sorted(solved - versions):
                 raise LockError(f"{lock_of(name)} would have other versions: {others}")
             write(new / lock_of(name), (work / lock_of(name)).read_text("utf-8"))
+        for name in set(LISTS) - set(raised):
+            write(new / name, (root / name).read_text("utf-8"))
         check_locks(new)
         if not prove(new, again=False):
             return False
@@ -218,12 +220,13 @@ def solve(work, lists, output, preferred, project="", environments=None):
 
 
 def raise_pins(path, versions):
-    """Put other versions into a list and leave all else as it is."""
+    """Put other versions into a file and leave all else as it is."""
 
     def newest(match):
         return f"{match[1]}=={versions.get(match[1], match[2])}"
 
-    write(path, PIN.sub(newest, path.read_text("utf-8")))
+    pin = r"\b([\w.-]+)[=>]=([^\s;,\]]+)"
+    write(path, re.sub(pin, newest, path.read_text("utf-8")))
 
 
 def prove(root, again=True):

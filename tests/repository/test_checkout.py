@@ -8,9 +8,10 @@ import tomllib
 import zipfile
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 
-from tests.conftest import ROOT
+from tests.conftest import PAGES, ROOT, read_page
 from tools import release
 from tools.checkout import package_files
 from tools.lock import BINDER, LISTS, READERS, lock_of, not_locked, read_pins
@@ -165,6 +166,73 @@ def test_readme_names_only_what_there_is():
         r"\]\(([^)#:]+)\)|`((?:book|unrolled|tests|\.ci)/[\w./-]*)`", readme
     ):
         assert (ROOT / (path[0] or path[1])).exists(), path
+
+
+@pytest.fixture(scope="module")
+def readme():
+    return (ROOT / "README.md").read_text("utf-8")
+
+
+def test_readme_and_citation_speak_of_this_version(readme, project):
+    version = release.read_version()
+    assert set(re.findall(r"\bv(\d+\.\d+\.\d+)", readme)) == {version}
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    changes = (ROOT / ".github" / "CHANGELOG.md").read_text("utf-8")
+    released = f"## [{version}] - {citation['date-released'].isoformat()}"
+    assert citation["version"] == version and released in changes
+    assert citation["url"] == project["urls"]["Homepage"]
+    assert citation["repository-code"] == project["urls"]["Source"]
+
+
+def test_addresses_in_the_readme_are_ours(readme, project):
+    """A fork changes all of them; each page that is named is there."""
+    site, source = project["urls"]["Homepage"], project["urls"]["Source"]
+    colab = source.replace("github.com/", "colab.research.google.com/github/", 1)
+    found = re.findall(r"https://[^\s)\"]+", readme)
+    assert len(found) >= 7
+    for address in found:
+        if address.startswith(f"{colab}/blob/main/"):
+            assert (ROOT / address.removeprefix(f"{colab}/blob/main/")).exists()
+        elif address.startswith(site):
+            page = ROOT / (address.removeprefix(site) or "book/index.html")
+            sources = [page.with_suffix(ending) for ending in (".ipynb", ".md")]
+            assert any(path.exists() for path in sources), address
+        else:
+            assert re.match(rf"{re.escape(source)}(\.git$|/archive/)", address), address
+
+
+def test_the_map_in_the_readme(readme):
+    """Every chapter, in order, under its own title."""
+    chapters = sorted((ROOT / "book").glob("[0-9]-*/index.ipynb"))
+    titles = {}
+    for path in chapters:
+        (first, *_) = read_page(path)
+        title = first["source"].splitlines()[0].removeprefix("# ").partition(":")[0]
+        titles[path.relative_to(ROOT).as_posix()] = f"{path.parent.name[0]} {title}"
+    rows = re.findall(r"^\| \[(.+?)\]\((\S+)\) \|", readme, re.MULTILINE)
+    named = {
+        path: title.replace("FAQ", "Frequently asked questions") for title, path in rows
+    }
+    assert list(named.items()) == list(titles.items()) and len(chapters) == 6
+
+
+def test_reading_times_in_the_readme(readme):
+    least, most = re.search(r"A page takes (\d+) to (\d+) minutes", readme).groups()
+    texts = "\n".join((ROOT / page).read_text("utf-8") for page in PAGES)
+    minutes = [int(n) for n in re.findall(r"(\d+) minutes to read", texts)]
+    assert (min(minutes), max(minutes)) == (int(least), int(most))
+
+
+def test_variables_in_the_readme_are_read(readme):
+    """All of them, and no others."""
+    code = "\n".join(
+        path.read_text("utf-8")
+        for folder in ("unrolled", "tools")
+        for path in (ROOT / folder).rglob("*.py")
+    )
+    named = set(re.findall(r"UNROLLED_[A-Z]+", readme))
+    # Between our own processes; nobody sets it.
+    assert named | {"UNROLLED_LEDGER"} == set(re.findall(r"\bUNROLLED_[A-Z]+", code))
 
 
 def unnamed_encodings(code):

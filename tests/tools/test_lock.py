@@ -9,13 +9,23 @@ import pytest
 
 from tests.conftest import ROOT
 from tools import lock
-from tools.lock import BINDER, LIMITS, LISTS, SYSTEMS, LockError, lock_of, read_pins
+from tools.lock import (
+    BINDER,
+    HOOKS,
+    LIMITS,
+    LISTS,
+    SYSTEMS,
+    LockError,
+    lock_of,
+    read_pins,
+)
 
 READERS, TESTS, TEACHERS = LISTS
 TEXTS = {
     READERS: "-c requirements.lock\n-e .\nnumpy==2.0  # pages\ntensorflow==2.20\n",
     TESTS: "-r ../requirements.txt\nruff==0.1\n",
     TEACHERS: "-r ../../requirements.txt\njinja2==3.0\n",
+    HOOKS: "repos: [{needs: [ruff==0.1]}, {needs: [ruff==0.1, six==1]}]\n",
     BINDER: "-c ../requirements.lock\n.\ntensorflow-cpu==2.20\n",
     "pyproject.toml": '[project]\nname = "unrolled"\ndependencies = ["tqdm"]\n',
 }
@@ -126,6 +136,7 @@ def test_upgrade_raises_every_pin(root, index):
         TEXTS[READERS].replace("2.0", "2.1").replace("2.20", "2.21")
     )
     assert "ruff==0.2" in (root / TESTS).read_text("utf-8")
+    assert (root / HOOKS).read_text("utf-8") == TEXTS[HOOKS].replace("0.1", "0.2")
     assert "tensorflow-cpu==2.21" in (root / BINDER).read_text("utf-8")
     assert ("numpy", "2.1") in read_pins(root / lock_of(TEACHERS))
     assert all(lock.not_locked(root, name) == [] for name in LISTS)

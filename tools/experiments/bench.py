@@ -43,7 +43,10 @@ COLUMNS = ("NumPy", "Keras", "PyTorch", "floor")
 
 def main(argv=None):
     """Print the tables; returns the exit status."""
-    argparse.ArgumentParser(description=__doc__.split("\n")[0]).parse_args(argv)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.experiments.bench", description=__doc__.split("\n")[0]
+    )
+    parser.parse_args(argv)
     data()
     one_thread()
     print(

@@ -95,7 +95,9 @@ def record(name, again=False):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.experiments.record", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("names", nargs="*", help=f"of {names()}; all by default")
     parser.add_argument("--again", action="store_true", help="replace what is there")
     options = parser.parse_args(argv)

@@ -153,7 +153,9 @@ def report(rows, seeds, path):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.experiments.replicate", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--scheduler", help="address of a Dask scheduler")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
@@ -163,10 +165,13 @@ def main(argv=None):
         parser.error(f"--seeds {options.seeds}: expected whole numbers, 0 or more")
     root = options.root.resolve()
     os.environ.setdefault("UNROLLED_MNIST", "embedded")  # the same on every machine
-    with console.alone(root / "_build" / "replicate.lock", "replication"):
-        ledgers, failures = replicate(
-            root, options.seeds, options.scheduler, options.processes
-        )
+    try:
+        with console.alone(root / "_build" / "replicate.lock", "replication"):
+            ledgers, failures = replicate(
+                root, options.seeds, options.scheduler, options.processes
+            )
+    except ConnectionError as error:
+        parser.error(f"--scheduler {options.scheduler}: {error}")
     rows = table(ledgers)
     report(rows, options.seeds, root / "_build" / "replicate" / "verdicts.csv")
     for seed, page, error in failures:

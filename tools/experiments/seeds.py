@@ -267,7 +267,9 @@ def report(rows, seeds, path):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.experiments.seeds", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--draw", type=int, default=20, metavar="N", help="fresh seeds")
     parser.add_argument("--seeds", nargs="+", type=int, help="these, none drawn")
     parser.add_argument("--only", nargs="+", default=["book/**/*"], help="patterns")
@@ -294,7 +296,10 @@ def main(argv=None):
     with console.alone(root / "_build" / "seeds.lock", "run of seeds"):
         seeds = options.seeds or draw(drawn, options.draw)
         print("Base seeds:", *seeds, flush=True)
-        results = run(book, pages, seeds, options.scheduler, options.processes)
+        try:
+            results = run(book, pages, seeds, options.scheduler, options.processes)
+        except ConnectionError as error:
+            parser.error(f"--scheduler {options.scheduler}: {error}")
         if not options.seeds:
             drawn.unlink(missing_ok=True)  # these have run
         failures = report(tabulate(results), seeds, folder / "table.csv")

@@ -11,7 +11,8 @@ from unrolled.types import Array
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Colour-blind readers can tell them apart, and so can readers of a grey print.
+#: The colour of each model: colour-blind readers can tell them apart, and so can readers
+#: of a grey print.
 COLORS = {
     "RNN": "#D55E00",
     "LSTM": "#004C8C",
