@@ -84,7 +84,8 @@ def match_cases(rng):
         return Case(name, {"count": Given(count), "budget": int(budget)}, points)
 
     # more than a thousand: beyond the list that page 4.6 looks in
-    exact, large = rng.integers(1200, 4000), rng.integers(30_000, 50_000)
+    # and odd, which a search in steps of two from 0 jumps over
+    exact, large = 2 * rng.integers(600, 2000) + 1, rng.integers(30_000, 50_000)
     one = int(counts[straight[1]](1))
     return [
         case("a budget met exactly", 1, rng.choice(curved), int(exact), 0),
@@ -249,11 +250,11 @@ def training_cases(rng):
     one, two, three = (int(s) for s in rng.choice(1000, 3, replace=False))
     units = int(rng.integers(9, 13))
     learn = draw_task(rng, 320, 150, 3) | network("GRU", 3, units)
-    learn |= {"rate": 0.03, "updates": 40, "seeds": (three,)}
+    learn |= {"rate": 0.015, "updates": 40, "seeds": (three,)}
     again = draw_task(rng, 1200, 50, 3) | network("SimpleRNN", 3, units - 4)
-    again |= {"rate": 0.03, "updates": 6, "seeds": (one, two, one)}
+    again |= {"rate": 0.03, "updates": 8, "seeds": (one, two, one)}
     absent = draw_task(rng, 64, 30, 2) | network("LSTM", 3, units - 3)
-    absent |= {"rate": 0.03, "updates": 3, "seeds": (two, three)}
+    absent |= {"rate": 0.03, "updates": 8, "seeds": (two, three)}
     return [
         Case("a GRU and forty updates", learn, 2),
         Case("three plain RNNs, two of one seed", again, 2),
@@ -369,6 +370,10 @@ def train_again(model, seed, x, y, updates, **_):
 
 # ----------------------------------------------------------------------- the assignment
 
+# In 300 draws of all cases, answers computed in float32 throughout were off by 5e-7 at
+# most; rates differ by 7e-4 and more, and the closest of the known mistakes by 0.002.
+TOLERANCE = 1e-5
+
 ASSIGNMENT = Assignment(
     name="a3",
     title="A fair comparison of your own",
@@ -402,6 +407,7 @@ ASSIGNMENT = Assignment(
             ("rate", "mean", "edge"),
             score_cases,
             choose_by_sorting,
+            tolerance=TOLERANCE,
         ),
         Question(
             "q4",
@@ -410,6 +416,7 @@ ASSIGNMENT = Assignment(
             ("mean", "half", "verdict"),
             pair_cases,
             compare_pairs,
+            tolerance=TOLERANCE,
         ),
         Question(
             "q5",
