@@ -1,42 +1,76 @@
 """Runs one submission inside the sandbox; knows no right answer.
 
-It gets the submission's code cells and the arguments of every case, runs the cells,
-then calls the student's functions, each question in a process of its own, and sends
-back what they returned. Nothing it says is believed: the parent compares.
+There are three sorts of processes, one below the other:
 
-Self-contained, as it is sent to wherever a submission runs.
+* The *keeper* runs no line of the submission. It keeps the arguments of every case in
+  memory that it shares with the others, passes on what they send, and sees in the end
+  which arguments were changed.
+* The *runner* reads the notebook and runs its cells.
+* Each question's function is called in a process of its own.
+
+Nothing that the last two say is believed: the parent compares. Self-contained, as it is
+sent to wherever a submission runs.
 """
 
+import ast
 import contextlib
 import gc
+import importlib
+import importlib.util
+import inspect
 import json
 import linecache
 import math
+import mmap
 import os
+import re
 import resource
 import select
 import signal
 import struct
 import sys
+import tempfile
 import time
 import traceback
 import types
+import zlib
+from pathlib import Path
 
 import numpy as np
 
 HEAD = "<III"  # lengths of a frame's name, of its outline, of its bytes
 HEAD_BYTES = struct.calcsize(HEAD)
-FRAME_BYTES = 1 << 26
-OUTLINE_BYTES = 1 << 20
+FILE_BYTES = 1 << 25  # of any file that a submission writes
+MOST_BYTES = 1 << 24  # of all that it sends
+OUTLINE_BYTES = 1 << 18
+ALIGNED = 16  # arrays begin at multiples of this, as NumPy likes them
 AXES = 32
-KINDS = "fiubU"
+DTYPE = re.compile(r"[<|](f[248]|f16|[iu][1248]|b1|c8|c16|c32|U\d{1,4})\Z")
+SKIPPED = re.compile(r"\s*# experiment\b")
+MOST_FAILED = 20  # cells of which it is told why they failed
+DUMPABLE = 4  # PR_SET_DUMPABLE
+COLAB = ("auth", "data_table", "drive", "files", "output", "patches", "userdata")
+# Cell magics whose body is no Python, or leaves nothing behind.
+NOT_RUN = {
+    *("!", "bash", "cmd", "file", "html", "javascript", "js", "latex", "markdown"),
+    *("perl", "pypy", "python", "python2", "python3", "ruby", "script", "sh", "svg"),
+    *("sx", "system", "timeit", "writefile"),
+}
+
+
+class Unreadable(ValueError):
+    """A submission that is no notebook in Python."""
+
+
+# ---------------------------------------------------------------- what is sent
 
 
 def encode(value):
     """Any nesting of arrays, numbers, words, tuples and dicts as outline and bytes.
 
-    Arrays lie behind each other in the bytes; the outline says where, and of what type
-    and shape. Nothing in it is code: what comes back cannot act when it is read.
+    Arrays lie behind each other in the bytes, each at the next multiple of ALIGNED; the
+    outline says where, and of what type and shape. Nothing in it is code: what comes
+    back cannot act when it is read.
     """
     blob = bytearray()
 
@@ -47,66 +81,117 @@ def encode(value):
             return {"value": None}
         if type(part).__name__ == "Given":  # the class lives where child.py does not
             return {"given": part.name}
-        if isinstance(part, (tuple, list)):
+        if isinstance(part, (tuple, list)) and not only_numbers(part):
             return {"tuple": [visit(entry) for entry in part]}
         if isinstance(part, dict):
             return {"dict": {str(key): visit(entry) for key, entry in part.items()}}
         if isinstance(part, (bool, int, float)) and not isinstance(part, np.generic):
             return {"value": part}
-        array = np.asarray(part)
-        if array.dtype.kind not in KINDS:
-            return {"other": type(part).__name__}
+        array = as_array(part)
+        if array is None:
+            return {"other": type(part).__name__[:100]}
+        blob.extend(bytes(-len(blob) % ALIGNED))
         start = len(blob)
-        blob.extend(np.ascontiguousarray(array).tobytes())
+        blob.extend(array.tobytes())
         return {"array": [array.dtype.str, list(array.shape), start]}
 
     return json.dumps(visit(value)).encode(), bytes(blob)
 
 
-def decode(outline, blob, given=None):
+def only_numbers(entries):
+    """Whether a list holds plain numbers, and so may travel as an array."""
+    kinds = {type(entry) for entry in entries}
+    return bool(kinds) and kinds <= {float, int} and len(kinds) == 1
+
+
+def as_array(value):
+    """An array of numbers, truth values or words, little-endian; None if it is none."""
+    if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
+        return None
+    array = np.asarray(value)
+    if array.dtype == object:  # Fractions, Decimals, tensors in a list
+        try:
+            array = array.astype(float)
+        except (TypeError, ValueError):
+            return None
+    array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+    return array if DTYPE.match(array.dtype.str) else None
+
+
+def decode(outline, blob, given=None, *, copy=True):
     """What `encode` was given.
 
     Args:
         outline: bytes of JSON.
         blob: the arrays.
         given: functions by name, which take the places of `Given`.
+        copy: whether arrays get memory of their own; otherwise they look into `blob`.
 
     Raises:
         ValueError: anything that `encode` does not write.
     """
     if len(outline) > OUTLINE_BYTES:
         raise ValueError("more parts than an answer can have")
+    end = 0
 
     def visit(part, depth=0):
+        nonlocal end
         if depth > 20 or not isinstance(part, dict) or len(part) != 1:
             raise ValueError("what came back is not an answer")
         ((kind, content),) = part.items()
-        if kind == "value":
+        if kind == "value" and (
+            content is None or isinstance(content, (str, int, float))
+        ):
             return content
-        if kind == "given":
+        if kind == "given" and isinstance(content, str) and content in (given or {}):
             return given[content]
-        if kind == "tuple":
+        if kind == "tuple" and isinstance(content, list):
             return tuple(visit(entry, depth + 1) for entry in content)
-        if kind == "dict":
+        if kind == "dict" and isinstance(content, dict):
             return {key: visit(entry, depth + 1) for key, entry in content.items()}
-        if kind == "array":
-            name, shape, start = content
-            dtype = np.dtype(name)
-            if dtype.kind not in KINDS:
-                raise ValueError(f"an array of {name}; expected numbers")
-            if len(shape) > AXES or not all(0 <= n <= FRAME_BYTES for n in shape):
-                raise ValueError("an array of no possible shape")
-            count = math.prod(shape)
-            flat = np.frombuffer(blob, dtype, count, start) if count else []
-            return np.array(flat, dtype).reshape(shape)
-        raise ValueError(f"returned {content}; expected numbers")
+        if kind == "array" and isinstance(content, list) and len(content) == 3:
+            array, end = view(*content, blob, end)
+            return array.copy() if copy else array
+        if kind == "other":
+            raise ValueError(f"returned {str(content)[:100]}; expected numbers")
+        raise ValueError("what came back is not an answer")
 
-    return visit(json.loads(outline))
+    try:
+        parts = json.loads(outline)
+    except (ValueError, RecursionError):
+        raise ValueError("what came back is not an answer") from None
+    value = visit(parts)
+    if end != len(blob):
+        raise ValueError("what came back is not an answer")
+    return value
+
+
+def view(name, shape, start, blob, end):
+    """An array in `blob`, behind what ends at `end`; and where it ends itself."""
+    if not isinstance(name, str) or not DTYPE.match(name):
+        raise ValueError("an array of no type that an answer can have")
+    sizes = isinstance(shape, list) and len(shape) <= AXES
+    if not sizes or not all(type(n) is int and 0 <= n <= FILE_BYTES for n in shape):
+        raise ValueError("an array of no possible shape")
+    begins = -(-end // ALIGNED) * ALIGNED
+    if type(start) is not int or start != begins:  # overlaps would fill memory
+        raise ValueError("what came back is not an answer")
+    dtype, count = np.dtype(name), math.prod(shape)
+    if count * dtype.itemsize > len(blob) - start:
+        raise ValueError("an array of no possible shape")
+    flat = np.frombuffer(blob, dtype, count, start) if count else np.empty(0, dtype)
+    return flat.reshape(shape), start + flat.nbytes
 
 
 def pack(name, value):
     """One frame."""
     return frame_of(name, *encode(value))
+
+
+def frame_of(name, outline, blob):
+    """A frame from its parts."""
+    name = name.encode(errors="replace")
+    return struct.pack(HEAD, len(name), len(outline), len(blob)) + name + outline + blob
 
 
 def unpack(stream):
@@ -124,6 +209,21 @@ def unpack(stream):
         yield parts[0].decode(errors="replace"), parts[1], parts[2]
 
 
+def send(out, name, value):
+    """Write one frame."""
+    write_all(out, pack(name, value))
+
+
+def write_all(number, data):
+    """Write all of it."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(number, rest) :]
+
+
+# ---------------------------------------------------------------- the keeper
+
+
 def main():
     """Read the job from standard input, run it, write frames to standard output."""
     job = sys.stdin.buffer.read()
@@ -133,38 +233,50 @@ def main():
         os.dup2(nowhere, number)
     frames = {name: (outline, blob) for name, outline, blob in unpack(job)}
     plan = decode(*frames.pop("plan"))
+    _, notebook = frames.pop("notebook")
+    del job
+    os.chdir(plan["folder"])
+    arguments = Arguments(frames)
+    limit(plan)
+    importlib.import_module("unrolled.course.assignments")
+    protect(True)
+    send(out, "begun", None)
+    read, write = os.pipe()
+    gc.freeze()
+    runner = os.fork()
+    if runner == 0:
+        os.close(read)
+        os.close(out)
+        try:
+            run(plan, notebook, arguments, write)
+        finally:
+            os._exit(0)  # threads that the submission left do not matter
+    os.close(write)
+    ends = time.monotonic() + plan["seconds_in_all"] * plan["patience"]
+    stream, how = collect(read, runner, ends, MOST_BYTES + 1)
+    write_all(out, frame_of("told", b"", bytes(stream)))
+    send(out, "runner", how)
+    send(out, "changed", arguments.changed())
+    send(out, "end", None)
+    os._exit(0)
+
+
+def limit(plan):
+    """Give up rights; set hard limits, which no code here can lift again."""
     if plan["uid"]:
         os.setgroups([])
         os.setgid(plan["uid"])
         os.setuid(plan["uid"])
-    limit(plan)
-    os.chdir(plan["folder"])
-    given = {}
-    exec(plan["given"], given)
-    namespace = run_cells(plan["cells"], plan["seconds"], plan["patience"], out)
-    for question in plan["questions"]:
-        cases = {
-            name: frame
-            for name, frame in frames.items()
-            if name.partition("/")[0] == question["name"]
-        }
-        ask(question, cases, namespace, given, plan["patience"], out)
-    send(out, "end", None)
-    os._exit(0)  # threads that the submission left do not matter
-
-
-def limit(plan):
-    """Hard limits, which no code here can lift again."""
-    limit_processor(plan["seconds_in_all"])
     for what, value in (
-        (resource.RLIMIT_AS, 4 * plan["memory"]),
-        (resource.RLIMIT_FSIZE, FRAME_BYTES),
-        (resource.RLIMIT_NPROC, plan["processes"]),
-        (resource.RLIMIT_NOFILE, 256),
-        (resource.RLIMIT_CORE, 0),
+        ("RLIMIT_AS", 4 * plan["memory"]),
+        ("RLIMIT_FSIZE", FILE_BYTES),
+        ("RLIMIT_NPROC", plan["processes"]),
+        ("RLIMIT_NOFILE", 256),
+        ("RLIMIT_CORE", 0),
+        ("RLIMIT_MSGQUEUE", 0),
     ):
-        with contextlib.suppress(ValueError, OSError):  # lower already
-            resource.setrlimit(what, (value, value))
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # lower already
+            resource.setrlimit(getattr(resource, what), (value, value))
 
 
 def limit_processor(seconds):
@@ -173,6 +285,205 @@ def limit_processor(seconds):
     with contextlib.suppress(ValueError, OSError):  # lower already
         # A second later comes SIGKILL, which nothing can catch.
         resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
+
+
+def protect(wanted):
+    """Whether other processes of this user are kept out of this one's memory."""
+    import ctypes
+
+    with contextlib.suppress(AttributeError, OSError):  # Linux only
+        ctypes.CDLL(None).prctl(DUMPABLE, int(not wanted), 0, 0, 0)
+
+
+class Arguments:
+    """Arguments of all cases, in memory that is shared with the submission.
+
+    A function that changes its arguments changes them here, whatever it puts back in
+    their place in the frames above it.
+
+    Args:
+        frames: `(outline, blob)` by the case's name.
+    """
+
+    def __init__(self, frames):
+        self.frames = frames
+        self.places, end = {}, 0
+        for name, (_, blob) in frames.items():
+            self.places[name] = end, end + len(blob)
+            end = -(-(end + len(blob)) // ALIGNED) * ALIGNED
+        with tempfile.TemporaryFile(dir=".") as file:
+            file.truncate(end + 1)  # a map of nothing cannot be
+            self.shared = mmap.mmap(file.fileno(), end + 1)
+        for name, (_, blob) in frames.items():
+            start, stop = self.places[name]
+            self.shared[start:stop] = blob
+
+    def of(self, name, given):
+        """Arguments of one case, with arrays in shared memory."""
+        start, stop = self.places[name]
+        blob = memoryview(self.shared)[start:stop]
+        return decode(self.frames[name][0], blob, given, copy=False)
+
+    def changed(self):
+        """By case, the argument whose numbers are others than they were."""
+        found = {}
+        for name, (outline, blob) in self.frames.items():
+            start, stop = self.places[name]
+            if self.shared[start:stop] != blob:
+                before = decode(outline, blob, GIVEN_NOTHING, copy=False)
+                after = self.of(name, GIVEN_NOTHING)
+                differ = [key for key in before if not same(before[key], after[key])]
+                found[name] = differ[0] if differ else ""
+        return found
+
+
+class Nothing(dict):
+    """Gives None for every function's name."""
+
+    def __contains__(self, name):
+        return True
+
+    def __missing__(self, name):
+        return None
+
+
+GIVEN_NOTHING = Nothing()
+
+
+def same(one, other):
+    """Whether two values are the same, to the bit."""
+    return encode(one) == encode(other)
+
+
+def collect(read, process, ends, most):
+    """Bytes from a pipe for as long as a process lives.
+
+    What it leaves behind may hold the pipe open, so its end is not waited for.
+
+    Args:
+        read: end of the pipe.
+        process: whose end is waited for.
+        ends: time of `time.monotonic` at which it is stopped.
+        most: bytes after which it is stopped.
+
+    Returns:
+        `(bytes, how it ended)`: "status S", "signal S", "time" or "flood".
+    """
+    stream, status, is_open = bytearray(), None, True
+    while status is None or is_open:
+        wait = 0 if status is not None else 0.02
+        if not is_open:
+            time.sleep(wait)
+        elif select.select([read], [], [], wait)[0]:
+            more = os.read(read, 1 << 16)
+            stream += more
+            is_open = bool(more)
+        elif status is not None:
+            break
+        if len(stream) >= most or time.monotonic() > ends:
+            break
+        if status is None:
+            status = status_of(process, os.WNOHANG)
+    how = "flood" if len(stream) >= most else "time"
+    with contextlib.suppress(OSError):
+        os.killpg(process, signal.SIGKILL)
+    if status is None:
+        with contextlib.suppress(OSError):
+            os.kill(process, signal.SIGKILL)
+        status_of(process, 0)
+    elif how == "time":
+        how = f"status {os.WEXITSTATUS(status)}"
+        if os.WIFSIGNALED(status):
+            how = f"signal {os.WTERMSIG(status)}"
+    return stream, how
+
+
+def status_of(process, options):
+    """A child's exit status, or None while it runs."""
+    try:
+        ended, status = os.waitpid(process, options)
+    except ChildProcessError:  # the submission has waited for it, or has it ignored
+        return 0
+    return status if ended else None
+
+
+# ---------------------------------------------------------------- the runner
+
+
+def run(plan, notebook, arguments, out):
+    """Run the notebook's cells, then each question's function on its cases."""
+    os.setsid()
+    protect(False)
+    with contextlib.suppress(OSError):  # if memory runs out, the keeper stays
+        Path("/proc/self/oom_score_adj").write_text("500", "ascii")
+    given = {}
+    exec(plan["given"], given)
+    try:
+        cells = read_cells(notebook)
+    except Unreadable as error:
+        send(out, "unreadable", str(error))
+        return
+    for name in plan["imports"]:  # before the clock of the submission runs
+        if any(name.partition(".")[0] in source for _, source in cells):
+            importlib.import_module(name)
+    # The alarm stops a cell; this, what does not let itself be stopped.
+    limit_processor(time.process_time() + plan["seconds"] + 1)
+    namespace = run_cells(cells, plan["seconds"], plan["patience"], out)
+    for question in plan["questions"]:
+        cases = [
+            name
+            for name in arguments.places
+            if name.partition("/")[0] == question["name"]
+        ]
+        ask(question, cases, arguments, namespace, given, plan["patience"], out)
+    send(out, "end", None)
+
+
+def read_cells(data):
+    """Numbered code cells of a notebook that the grader runs.
+
+    Args:
+        data: bytes of the file.
+
+    Returns:
+        list of `(number, source)`; experiments are left out.
+
+    Raises:
+        Unreadable: says why.
+    """
+    if not data.strip():
+        raise Unreadable("the file is empty")
+    try:
+        notebook = json.loads(data)
+        if isinstance(notebook, dict) and "worksheets" in notebook:
+            raise Unreadable(
+                "the notebook is in a format of before 2015: open it in Jupyter, save "
+                "it, and hand it in again"
+            )
+        metadata = notebook.get("metadata") or {}
+        language = str(
+            (metadata.get("kernelspec") or {}).get("language")
+            or (metadata.get("language_info") or {}).get("name")
+            or "python"
+        )
+        code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        sources = [
+            "".join(cell["source"]).removeprefix("\ufeff").replace("\r\n", "\n")
+            for cell in code
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, Unreadable):
+            raise
+        raise Unreadable(f"the file is no notebook ({type(error).__name__})") from None
+    if "python" not in language.lower():
+        raise Unreadable(
+            f"the notebook's kernel is for {language[:40]}; expected python"
+        )
+    return [
+        (number, source)
+        for number, source in enumerate(sources, 1)
+        if not SKIPPED.match(source)
+    ]
 
 
 class Silent:
@@ -187,23 +498,115 @@ class Silent:
     check_all = check
 
 
+class Anything:
+    """Takes the place of a module that is not here: has every name, does nothing."""
+
+    __path__, __spec__ = (), None
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Anything()
+
+    def __call__(self, *_, **__):
+        """Do nothing."""
+
+
+class Shell(Anything):
+    """Takes the place of IPython's shell.
+
+    Magics that run Python run it; all others, and commands of the system, do nothing.
+
+    Args:
+        execute: function of source that runs it in the notebook's namespace.
+    """
+
+    def __init__(self, execute):
+        self.execute = execute
+
+    def run_line_magic(self, name, line, *_, **__):
+        """`%name line`."""
+        return self.execute(line) if name in ("time", "prun", "memit") else None
+
+    def run_cell_magic(self, name, line, body):
+        """`%%name line`, and the body below it."""
+        if name not in NOT_RUN:
+            self.execute(body)
+
+    def getoutput(self, *_, **__):
+        """`!command` whose lines are wanted."""
+        return []
+
+
 def run_cells(cells, seconds, patience, out):
     """Run code cells in order; one that fails does not stop those after it."""
-    import unrolled.course.assignments  # its place is known only now
+    sys.modules["unrolled.course.assignments"].Grader = Silent
+    notebook = types.ModuleType("__main__")
+    sys.modules["__main__"] = notebook  # what the submission takes itself to be
+    namespace = vars(notebook)
 
-    namespace = {"__name__": "__main__"}
-    unrolled.course.assignments.Grader = Silent
-    ends = time.process_time() + seconds
+    def execute(source, name="magic"):
+        return execute_cell(source, name, namespace)
+
+    shell = Shell(execute)
+    namespace["get_ipython"] = lambda: shell
+    namespace["display"] = lambda *_, **__: None
+    stand_in(shell, any("IPython" in source for _, source in cells))
+    left, failed = seconds, 0
     for number, source in cells:
-        left = max(ends - time.process_time(), 0.2)
+        began = time.process_time()
         try:
-            with alarm(left, patience):
-                name = f"cell {number}"
-                linecache.cache[name] = len(source), None, source.splitlines(True), name
-                exec(compile(source, name, "exec"), namespace)
+            with alarm(max(left, 0.2), patience):
+                execute(source, f"cell {number}")
         except BaseException as error:  # also SystemExit, KeyboardInterrupt
-            send(out, f"cell/{number}", describe(error))
+            failed += 1
+            if failed <= MOST_FAILED:
+                send(out, f"cell/{number}", describe(error))
+        left -= time.process_time() - began
     return namespace
+
+
+def stand_in(shell, wants_ipython):
+    """Let what notebooks import from where they come from be imported here too."""
+    if importlib.util.find_spec("google") is None:
+        sys.modules["google"] = Anything()
+    sys.modules["google.colab"] = Anything()
+    for name in COLAB:
+        sys.modules[f"google.colab.{name}"] = Anything()
+    if wants_ipython:
+        import IPython
+
+        IPython.get_ipython = IPython.core.getipython.get_ipython = lambda: shell
+
+
+def execute_cell(source, name, namespace):
+    """Run source as a notebook does; returns the value if it is one expression."""
+    source = plain_python(source)
+    linecache.cache[name] = len(source), None, source.splitlines(True), name
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    try:
+        code = compile(source, name, "eval", flags, dont_inherit=True)
+    except SyntaxError:
+        code = compile(source, name, "exec", flags, dont_inherit=True)
+    value = eval(code, namespace)
+    if code.co_flags & inspect.CO_COROUTINE:
+        import asyncio
+
+        return asyncio.run(value)
+    return value
+
+
+def plain_python(source):
+    """Source of a cell without the notation that only notebooks know."""
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        pass
+    else:  # a line that begins with % continues the one above it
+        return source
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    return TransformerManager().transform_cell(source)
 
 
 @contextlib.contextmanager
@@ -231,7 +634,7 @@ def alarm(seconds, patience):
             signal.setitimer(timer, 0)
 
 
-def ask(question, cases, namespace, given, patience, out):
+def ask(question, cases, arguments, namespace, given, patience, out):
     """Call one question's function with its cases, in a process of its own."""
     function = namespace.get(question["function"], ...)
     if not callable(function):
@@ -239,62 +642,62 @@ def ask(question, cases, namespace, given, patience, out):
         send(out, f"{question['name']}/-", f"{question['function']} {says}")
         return
     read, write = os.pipe()
-    gc.freeze()
-    child = os.fork()
-    if child == 0:
+    process = os.fork()
+    if process == 0:
         os.setsid()
         os.close(read)
         limit_processor(question["seconds"])
-        for name, frame in cases.items():
-            answer(name, frame, function, given, write)
+        for name in cases:
+            answer(name, arguments, function, given, write)
         os._exit(0)
     os.close(write)
-    stream, ended = collect(read, time.monotonic() + question["seconds"] * patience)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    ends = time.monotonic() + question["seconds"] * patience
+    stream, how = collect(read, process, ends, MOST_BYTES)
+    os.close(read)
     answered = set()
     for name, outline, blob in unpack(stream):
         if name.removesuffix("!") not in cases:  # made up by the submission
             continue
         answered.add(name.removesuffix("!"))
-        os_write(out, frame_of(name, outline, blob))
+        write_all(out, frame_of(name, outline, blob))
     if set(cases) - answered:
-        send(out, f"{question['name']}/-", how_it_ended(ended, status, question))
+        send(out, f"{question['name']}/-", in_words(how, question["seconds"]))
+        if how == "time":
+            send(out, "waited", None)
 
 
-def how_it_ended(ended, status, question):
+def in_words(how, seconds):
     """Why a question's process did not answer every case."""
-    took_long = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
-    if took_long or not ended:
-        return f"stopped after {question['seconds']:g} s"
-    if os.WIFSIGNALED(status):
-        return f"its process was killed by signal {os.WTERMSIG(status)}"
-    return f"its process left with status {os.waitstatus_to_exitcode(status)}"
+    kind, _, number = how.partition(" ")
+    if kind == "flood":
+        return "sent more than an answer can hold"
+    if kind == "status":
+        return f"its process left with status {number}"
+    if kind == "time" or int(number) == signal.SIGXCPU:
+        return f"stopped after {seconds:g} s"
+    return f"its process was killed by signal {number}"
 
 
-def answer(name, frame, function, given, write):
-    """Send what a function makes of one case, and its arguments as it left them."""
+def answer(name, arguments, function, given, write):
+    """Send what a function makes of one case, and whether its arguments are as before.
+
+    Numbers in arrays are compared by the keeper; here, all else.
+    """
     try:
-        arguments = decode(*frame, given)
-        got = function(**arguments)
-        send(write, name, {"got": got, "left": arguments})
+        values = arguments.of(name, given)
+        before = digest(values)
+        got = function(**values)
+        frame = pack(name, {"got": got, "unchanged": before == digest(values)})
+        if len(frame) >= MOST_BYTES:
+            raise ValueError("returned more than an answer can hold")
+        write_all(write, frame)
     except BaseException as error:
         send(write, f"{name}!", describe(error))
 
 
-def collect(read, deadline):
-    """Bytes from a pipe until it ends, or until the deadline; and whether it ended."""
-    stream = bytearray()
-    while len(stream) < FRAME_BYTES:
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([read], [], [], left)[0]:
-            return stream, False
-        more = os.read(read, 1 << 16)
-        if not more:
-            return stream, True
-        stream += more
-    return stream, False
+def digest(values):
+    """A number that changes with the values."""
+    return zlib.crc32(b"".join(encode(values)))
 
 
 def describe(error):
@@ -306,24 +709,6 @@ def describe(error):
         if entry.filename.startswith("cell ")
     ]
     return f"{text} ({places[-1]})" if places else text
-
-
-def send(out, name, value):
-    """Write one frame."""
-    os_write(out, pack(name, value))
-
-
-def frame_of(name, outline, blob):
-    """A frame from its parts."""
-    name = name.encode()
-    return struct.pack(HEAD, len(name), len(outline), len(blob)) + name + outline + blob
-
-
-def os_write(number, data):
-    """Write all of it."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(number, view) :]
 
 
 if __name__ == "__main__":

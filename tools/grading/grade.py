@@ -1,8 +1,10 @@
 """Grade a folder of submissions: what `make grade` runs.
 
 Each submission runs in a sandbox that knows no right answer; what its functions return
-for inputs drawn anew is compared here. What is graded stays in the output folder, so an
-interrupted run goes on where it stopped, and a later one grades only what is new.
+for inputs drawn for it alone is compared here. Before the class, the master's own
+solution must get all points in that sandbox, and an unsolved hand-out none; otherwise
+nothing is graded. What is graded stays in the output folder, so an interrupted run goes
+on where it stopped, and a later one grades only what is new.
 
     python -m tools.grading.grade a2 SUBMISSIONS --output grades
     python -m tools.grading.grade a2 SUBMISSIONS --scheduler tcp://HOST:8786
@@ -12,165 +14,178 @@ SUBMISSIONS holds a notebook for each student, or a folder for each with one in 
 
 import argparse
 import hashlib
-import importlib.util
+import hmac
 import json
 import os
+import platform
 import re
 import secrets
 import sys
 import time
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED, wait
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 import unrolled
+from tools import console
 from tools.cluster import executor
-from tools.grading import child, report, sandbox
-from unrolled.course.assignments import Given
+from tools.grading import cgroup, child, masters, report, sandbox, seccomp, submissions
 
 HERE = Path(__file__).parent
 MASTERS = HERE.parents[1] / "book" / "assignments"
-NOTEBOOK_BYTES = 10 << 20
-MOST_BYTES = 1 << 26  # of answers, from one submission
-START_SECONDS = 5  # for Python, NumPy and the sandbox itself
+START_SECONDS = 20  # for Python, NumPy, Keras and the sandbox itself
 # Seconds of a limit are of processor time, so that a busy machine takes no marks. What
-# takes none, as it sleeps, is stopped after this many times as long on the clock.
-PATIENCE = 10
-SKIPPED = re.compile(r"\s*# experiment\b")
-KNOWN = re.compile(r"(end|cell/\d{1,4}|q\d+/(-|\d+!?))\Z")
-MAGIC = re.compile(r"^(\s*)[%!?].*$", re.MULTILINE)
+# takes none, as it sleeps, is stopped after this many times as long on the clock; it
+# then runs again, alone and with twice the patience, as the machine may just be slow.
+PATIENCE = 5
+ATTEMPTS = 3  # where the sandbox itself fails
+WORDS = 400  # characters of any one message
+KNOWN = re.compile(r"(end|waited|unreadable|cell/\d{1,5}|q\d+/(-|\d+!?))\Z")
+UNSAFE_NOTE = f"This was {sandbox.UNSAFE}."
+# The first cell of the proof: looks for ways out, as a submission would, and for what
+# notebooks may hold besides Python.
+PROBE = """
+%matplotlib inline
+lines = !ls
+import ctypes, os, socket
 
-
-class Unreadable(ValueError):
-    """A submission that is no notebook in Python."""
-
-
-def find_submissions(folder, name):
-    """Paths of notebooks by student: `NAME.ipynb`, or the notebook in folder `NAME`.
-
-    Args:
-        folder: of all submissions.
-        name: of the assignment; of several notebooks in one folder, that one counts.
-    """
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix == ".ipynb" and not path.is_dir():
-            found[path.stem] = path
-        elif path.is_dir() and not path.name.startswith("."):
-            inside = sorted(path.rglob("*.ipynb"))
-            inside = [p for p in inside if ".ipynb_checkpoints" not in p.parts]
-            named = [p for p in inside if p.name == f"{name}.ipynb"] or inside
-            student = path.name if path.name not in found else f"{path.name} (folder)"
-            found[student] = named[0] if named else path / f"{name}.ipynb"
-    return found
-
-
-def read_cells(data):
-    """Numbered code cells of a notebook that the grader runs.
-
-    Args:
-        data: bytes of the file.
-
-    Returns:
-        list of `(number, source)`; lines for the notebook's shell are left out.
-
-    Raises:
-        Unreadable: says why.
-    """
-    if len(data) > NOTEBOOK_BYTES:
-        raise Unreadable(f"the file is larger than {NOTEBOOK_BYTES >> 20} MB")
-    if not data.strip():
-        raise Unreadable("the file is empty")
+ways_out = []
+if ctypes.CDLL(None).unshare(0x10000000) == 0:
+    ways_out.append("make a user namespace")
+if [name for _, name in socket.if_nameindex() if name != "lo"]:
+    ways_out.append("see the network")
+for path in ("/", "/dev", "/usr", HIDDEN, SHOWN):
     try:
-        notebook = json.loads(data)
-        cells = notebook["cells"]
-        kernel = notebook.get("metadata", {}).get("kernelspec", {})
-        code = [cell for cell in cells if cell["cell_type"] == "code"]
-        sources = ["".join(cell["source"]) for cell in code]
-        language = str(kernel.get("language", "python")).lower()
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Unreadable(f"the file is no notebook ({type(error).__name__})") from None
-    if language != "python":
-        raise Unreadable(f"the notebook's kernel is for {language}; expected python")
-    return [
-        (number, MAGIC.sub(r"\1pass", source))
-        for number, source in enumerate(sources, 1)
-        if not SKIPPED.match(source) and not source.startswith("%%")
-    ]
+        open(os.path.join(path, "probe"), "w").close()
+    except OSError:
+        continue
+    ways_out.append(f"write into {path}")
+if os.path.exists(HIDDEN):
+    ways_out.append("see the masters")
+assert not ways_out, f"a submission could {', '.join(ways_out)}"
+"""
 
 
-def grade(assignment, data, seed, script):
+class Unproven(RuntimeError):
+    """The grader does not give right marks here; says what is missing."""
+
+
+def grade(assignment, submission, data, secret, script, safe, *, alone=False):
     """Grade one submission.
 
     Args:
         assignment: `unrolled.course.assignments.Assignment`.
-        data: bytes of the notebook; None where there is none.
-        seed: of the inputs.
+        submission: `tools.grading.submissions.Submission`.
+        data: bytes of the notebook.
+        secret: bytes that only this run knows.
         script: source of `child.py`.
+        safe: whether to run it in the sandbox.
+        alone: whether nothing else runs.
 
     Returns:
-        dict for JSON: `points`, `of`, `notes` and, by question, its cases.
+        dict for JSON: `points`, `of`, `notes` and, by question, its cases; `waited`
+        says whether it was stopped by the clock.
+
+    Raises:
+        sandbox.Broken: nothing is known about the submission; grade it again.
     """
     began = time.monotonic()
+    drawn = draws(secret, submission.key, data)
     all_cases = {
-        question.name: question.cases(np.random.default_rng([seed, number]))
+        question.name: question.cases(np.random.default_rng([*drawn, number]))
         for number, question in enumerate(assignment.questions)
     }
-    notes, frames, whole = [], {}, sandbox.has_bubblewrap()
-    try:
-        if data is None:
-            raise Unreadable("there is no notebook")
-        cells = read_cells(data)
-    except Unreadable as error:
-        notes.append(f"Nothing could be graded: {error}.")
-    else:
-        stream, why = run(assignment, cells, all_cases, script, whole)
-        frames = {name: (outline, blob) for name, outline, blob in child.unpack(stream)}
-        frames = {name: frame for name, frame in frames.items() if KNOWN.match(name)}
-        notes += how_it_went(frames, why)
+    patience = (1 + alone) * PATIENCE
+    outer, why = run(assignment, data, all_cases, script, safe, patience)
+    frames = {
+        name: (outline, blob)
+        for name, outline, blob in child.unpack(outer.get("told", (b"", b""))[1])
+        if KNOWN.match(name)
+    }
+    changed = value_of(outer.get("changed")) or {}
     given = assignment.functions()
     questions = []
     for question in assignment.questions:
         says = words(frames.get(f"{question.name}/-"))
-        rows = [
-            judge(question, case, frames, f"{question.name}/{number}", given, says)
-            for number, case in enumerate(all_cases[question.name])
-        ]
-        questions.append({
-            "name": question.name,
-            "title": question.title,
-            "points": sum(row["points"] for row in rows),
-            "of": sum(row["of"] for row in rows),
-            "cases": rows,
-        })
+        rows = []
+        for number, case in enumerate(all_cases[question.name]):
+            key = f"{question.name}/{number}"
+            found = judge(question, case, frames, key, given, changed)
+            right = found == ""
+            rows.append({
+                "name": case.name,
+                "points": case.points if right else 0,
+                "of": case.points,
+                "says": "" if right else found or says or "no answer came",
+            })
+        questions.append(of_question(question, rows))
     return {
         "points": sum(question["points"] for question in questions),
         "of": sum(question["of"] for question in questions),
-        "notes": notes,
+        "notes": how_it_went(frames, outer, why),
         "questions": questions,
-        "sandboxed": whole,
+        "file": submission.file,
+        "hash": hashlib.sha256(data).hexdigest()[:12],
+        "ignored": list(submission.ignored),
+        "safe": safe,
+        "waited": "waited" in frames or why.endswith("on the clock"),
         "seconds": round(time.monotonic() - began, 2),
     }
 
 
-def run(assignment, cells, all_cases, script, sandboxed):
-    """Run a submission's cells and its functions on all cases; see `sandbox.run`."""
+def draws(secret, key, data):
+    """Seed of a submission's inputs: another run, student or file has another."""
+    told = b"\0".join([hashlib.sha256(data).digest(), key])
+    return np.frombuffer(hmac.digest(secret, told, "sha256"), "<u4").tolist()
+
+
+def of_question(question, rows):
+    """One question's part of a result."""
+    return {
+        "name": question.name,
+        "title": question.title,
+        "points": sum(row["points"] for row in rows),
+        "of": question.points,
+        "cases": rows,
+    }
+
+
+def without_answers(assignment, note, **others):
+    """A result for which nothing ran: no points, or no mark where `points` is None."""
+    result = {"points": 0, "notes": [note], "seconds": 0, "waited": False} | others
+    questions = [of_question(q, []) for q in assignment.questions]
+    of = sum(question["of"] for question in questions)
+    return result | {"of": of, "questions": questions}
+
+
+def run(assignment, data, all_cases, script, safe, patience):
+    """Run a submission's cells and its functions on all cases.
+
+    Returns:
+        `(frames of the keeper by name, why it was stopped)`.
+
+    Raises:
+        sandbox.Broken: it ended before any line of the submission ran.
+    """
     seconds = START_SECONDS + assignment.seconds
     seconds += sum(question.seconds for question in assignment.questions)
-    limits = {"seconds": seconds, "patience": PATIENCE, "memory": assignment.memory}
 
     def job(**where):
-        plan = where | {"memory": assignment.memory, "seconds_in_all": seconds}
-        plan |= {"given": assignment.given, "seconds": assignment.seconds}
-        plan["patience"] = PATIENCE
-        plan["cells"] = cells
-        plan["questions"] = [
-            {"name": q.name, "function": q.function, "seconds": q.seconds}
-            for q in assignment.questions
-        ]
-        frames = [child.pack("plan", plan)]
+        plan = where | {
+            "memory": assignment.memory,
+            "imports": assignment.imports,
+            "given": assignment.given,
+            "seconds": assignment.seconds,
+            "seconds_in_all": seconds,
+            "patience": patience,
+            "questions": [
+                {"name": q.name, "function": q.function, "seconds": q.seconds}
+                for q in assignment.questions
+            ],
+        }
+        frames = [child.pack("plan", plan), child.frame_of("notebook", b"", data)]
         for name, cases in all_cases.items():
             frames += [
                 child.pack(f"{name}/{number}", case.arguments)
@@ -178,78 +193,129 @@ def run(assignment, cells, all_cases, script, sandboxed):
             ]
         return b"".join(frames)
 
-    return sandbox.run(
+    stream, why, said = sandbox.run(
         script,
         job,
-        most=MOST_BYTES,
-        sandboxed=sandboxed,
+        seconds=seconds + START_SECONDS,  # the keeper's own limit comes first
+        patience=patience,
+        memory=assignment.memory,
+        most=2 * child.MOST_BYTES,
+        sandboxed=safe,
         readable=[Path(unrolled.__file__).parent],
-        **limits,
     )
+    frames = {name: (outline, blob) for name, outline, blob in child.unpack(stream)}
+    if "begun" not in frames or why == sandbox.INTERRUPTED:
+        raise sandbox.Broken(why or said or "it ended before it had begun")
+    return frames, why
 
 
-def how_it_went(frames, why):
+def how_it_went(frames, outer, why):
     """What happened besides the answers, in words."""
+    if "unreadable" in frames:
+        return [f"Nothing could be graded: {words(frames['unreadable'])}."]
     notes = [
         f"Code cell {name.partition('/')[2]} failed: {words(frame)}"
         for name, frame in frames.items()
         if name.startswith("cell/")
     ][:10]
+    how = str(value_of(outer.get("runner")) or "")
     if why:
         notes.append(f"The notebook was {why}.")
+    elif how == "flood":
+        notes.append("The notebook was stopped: it sent more than answers can hold.")
+    elif how in ("time", f"signal {sandbox.OUT_OF_TIME}"):
+        notes.append("The notebook was stopped after its time had run out.")
     elif "end" not in frames:
         notes.append("The notebook ended the process that ran it.")
     return notes
 
 
+def value_of(frame):
+    """What the keeper sent in a frame; None if that is nothing that it sends."""
+    try:
+        return child.decode(*frame) if frame else None
+    except ValueError:
+        return None
+
+
 def words(frame):
     """Words that the sandbox sent, as one short line; "" where there are none."""
-    try:
-        text = str(child.decode(*frame)) if frame else ""
-    except Exception:  # a frame may hold anything
+    if not frame:
+        return ""
+    outline, blob = frame
+    if blob or len(outline) > 12 * WORDS:
         return "could not be read"
-    return re.sub(r"[^\x20-\x7e\xa0-\uffff]+", " ", text)[:400]
+    said = value_of(frame)
+    return clean(said) if isinstance(said, str) else "could not be read"
 
 
-def judge(question, case, frames, key, given, says):
-    """Compare one answer with the reference."""
-    row = {"name": case.name, "points": 0, "of": case.points}
+def clean(text):
+    """Text that can be shown and written anywhere, in one short line."""
+    shown = "".join(c if c.isprintable() else " " for c in text[:WORDS])
+    return " ".join(shown.split())
+
+
+def judge(question, case, frames, key, given, changed):
+    """What is wrong with the answer to one case.
+
+    Returns:
+        "" if it is right, words, or None if there is no answer.
+    """
     if f"{key}!" in frames:
-        return row | {"says": words(frames[f"{key}!"])}
+        return words(frames[f"{key}!"]) or "failed"
     if key not in frames:
-        return row | {"says": says or "no answer came"}
+        return None
+    if key in changed:
+        return f"changed its argument {changed[key]}; expected it left as it was"
     try:
         answer = child.decode(*frames[key])
-        if not isinstance(answer, dict) or not isinstance(answer.get("left"), dict):
+        if not isinstance(answer, dict) or set(answer) != {"got", "unchanged"}:
             raise ValueError("what came back is not an answer")
-        complaint = changed(case.arguments, answer["left"]) or question.complain(
-            case.arguments, answer["got"], given
-        )
+        if answer["unchanged"] is not True:
+            return "changed one of its arguments; expected them left as they were"
+        complaint = question.complain(case.arguments, answer["got"], given)
     except Exception as error:  # the bytes are the submission's: they may be anything
-        complaint = str(error)[:400] or type(error).__name__
-    if complaint is not None:
-        return row | {"says": complaint}
-    return row | {"points": case.points, "says": ""}
+        complaint = str(error) or type(error).__name__
+    return "" if complaint is None else clean(complaint) or "is wrong"
 
 
-def changed(before, after, name=""):
-    """Which argument the function left changed, in words, or None."""
-    if isinstance(before, Given):
-        return None
-    if isinstance(before, (tuple, list)):
-        before, after = dict(enumerate(before)), dict(enumerate(after or ()))
-    if isinstance(before, dict):
-        parts = (
-            changed(part, after.get(key), name or key) for key, part in before.items()
+def prove(assignment, master, script, safe):
+    """Grade the master's solution and an unsolved hand-out, as a class would be.
+
+    Raises:
+        Unproven: the first has not all points here, or the second has some.
+    """
+    hidden, shown = str(master.parent), str(Path(unrolled.__file__).parent)
+    probe = PROBE.replace("HIDDEN", repr(hidden)).replace("SHOWN", repr(shown))
+    secret = secrets.token_bytes(32)
+    proofs = {
+        "solution": [*([probe] if safe else []), *masters.solved(master)],
+        "unsolved hand-out": masters.unsolved(master),
+    }
+    for kind, cells in proofs.items():
+        submission = submissions.Submission(kind, kind.encode())
+        data = masters.as_notebook(cells)
+        try:
+            result = grade(assignment, submission, data, secret, script, safe)
+            if result["waited"]:
+                result = grade(
+                    assignment, submission, data, secret, script, safe, alone=True
+                )
+        except sandbox.Broken as error:
+            raise Unproven(f"The sandbox does not work here: {error}") from None
+        due = result["of"] if kind == "solution" else 0
+        if result["points"] == due and not (due and result["notes"]):
+            continue
+        told = [
+            f"{question['name']}, {case['name']}: {case['says'] or 'gets points'}."
+            for question in result["questions"]
+            for case in question["cases"]
+            if (case["points"] == 0) == (due > 0)
+        ]
+        raise Unproven(
+            f"Here the master's {kind} gets {result['points']:g} of {result['of']:g} "
+            f"points; expected {due:g}. {' '.join([*result['notes'], *told])[:1000]}"
         )
-        return next(filter(None, parts), None)
-    if not isinstance(before, np.ndarray):
-        return None
-    after = np.asarray(None if after is None else after)
-    numbers = before.dtype.kind == "f" and after.dtype.kind == "f"
-    if np.array_equal(before, after, equal_nan=numbers):
-        return None
-    return f"changed its argument {name}; expected it left as it was"
 
 
 def main(argv=None):
@@ -261,131 +327,252 @@ def main(argv=None):
     parser.add_argument("--masters", type=Path, default=MASTERS)
     parser.add_argument("--scheduler", help="address of a Dask scheduler")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
-    parser.add_argument("--again", action="store_true", help="grade all with new seeds")
+    parser.add_argument(
+        "--again", action="store_true", help="grade all with new inputs"
+    )
+    parser.add_argument(
+        "--unsafe",
+        action="store_true",
+        help="grade without bubblewrap: submissions can reach your files",
+    )
     options = parser.parse_args(argv)
+    if not re.fullmatch(r"\w+", options.assignment):
+        parser.error(f"assignment {options.assignment!r}: expected a name such as a1")
     cases = options.masters / f"{options.assignment}_cases.py"
     if not cases.exists():
         parser.error(f"assignment {options.assignment!r}: there is no {cases}")
     if not options.submissions.is_dir():
         parser.error(f"submissions {str(options.submissions)!r} is no folder")
-    found = find_submissions(options.submissions, options.assignment)
-    if not any(path.exists() for path in found.values()):
-        parser.error(f"submissions {str(options.submissions)!r} holds no notebook")
-    module = load_cases(cases)
+    if options.processes < 1:
+        parser.error(f"--processes {options.processes}: expected 1 or more")
+    module = masters.load_cases(cases)
+    found, ignored = submissions.find(options.submissions, module.ASSIGNMENT)
+    if not any(submission.path for submission in found):
+        parser.error(
+            f"submissions {str(options.submissions)!r} holds no notebook; found "
+            f"{', '.join(s.problem for s in found) or 'nothing'}"
+        )
+    if options.unsafe:
+        print(f"UNSAFE: this class is {sandbox.UNSAFE}.", flush=True)
+    elif options.scheduler is None and (why := sandbox.missing()):
+        print(
+            f"Nothing was graded: {why}. To grade a class that you trust without it, "
+            "add --unsafe (make grade UNSAFE=1).",
+            file=sys.stderr,
+        )
+        return 2
     folder = options.output / options.assignment
-    results = grade_all(module, found, folder, options)
-    report.write(folder, module.ASSIGNMENT, results)
-    mean = np.mean([result["points"] for result in results.values()])
-    print(f"Mean:     {mean:.1f} of {next(iter(results.values()))['of']:g} points")
+    modules = (cgroup, child, masters, report, sandbox, seccomp, submissions, module)
+    modules += (sys.modules[__name__],)
+    sandbox.STOPPED.clear()
+    try:
+        with executor(options.scheduler, options.processes, modules) as pool:
+            try:
+                results = grade_all(module, found, folder, options, pool)
+            except BaseException:  # the pool waits for what runs: end that first
+                sandbox.STOPPED.append(sandbox.INTERRUPTED)
+                raise
+    except Unproven as error:
+        print(f"Nothing was graded: {error}", file=sys.stderr)
+        return 2
+    except ConnectionError as error:
+        parser.error(str(error))
+    report.write(folder, module.ASSIGNMENT, results, ignored, unsafe=options.unsafe)
+    return tell(folder, results, ignored, options.unsafe)
+
+
+def tell(folder, results, ignored, unsafe):
+    """Print what was found; returns the exit status."""
+    points = [r["points"] for r in results.values() if r["points"] is not None]
+    if points:
+        of = next(iter(results.values()))["of"]
+        print(f"Mean:     {np.mean(points):.1f} of {of:g} points")
     print(f"Scores:   {folder / 'scores.csv'}")
     print(f"Summary:  {folder / 'summary.html'}")
-    print(f"Feedback: {folder / 'feedback'}, a page a student")
-    for line in sandbox.missing(all(r["sandboxed"] for r in results.values())):
-        print(f"\nWARNING: {line}")
-    return 0
+    print(f"Feedback: {folder / 'feedback'}, one page per student")
+    for line in submissions.few(ignored):
+        print(f"Ignored:  {line}")
+    if unsafe:
+        print(f"UNSAFE: this class was {sandbox.UNSAFE}.")
+    open_cases = len(results) - len(points)
+    if open_cases:
+        print(
+            f"\nNOT GRADED: {open_cases} of {len(results)} submissions, because the "
+            "grader itself failed. They have no points in the table; the same command "
+            "tries them again.",
+            file=sys.stderr,
+        )
+    return 1 if open_cases else 0
 
 
-def load_cases(path):
-    """The module of an assignment's cases, `NAME_cases.py`, wherever it lies."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = sys.modules[path.stem] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def grade_all(module, found, folder, options):
-    """Grade what has no result yet; returns all results by student."""
+def grade_all(module, found, folder, options, pool):
+    """Grade what has no result yet; returns all results by submission."""
     kept = folder / "results"
     kept.mkdir(parents=True, exist_ok=True)
-    seed = run_seed(folder / "seed.json", options.again)
-    version = grader_version(module, seed)
+    secret = run_secret(folder / "secret.json", options.again)
+    version = grader_version(module, secret, options.unsafe)
     script = Path(child.__file__).read_text(encoding="utf-8")
-    results, waiting = {}, {}
-    for student, path in found.items():
-        data = read_file(path, options.submissions)
-        stamp = hashlib.sha256(version + (data or b"")).hexdigest()
-        results[student] = load(kept / f"{report.file_name(student)}.json", stamp)
-        if results[student] is None:
-            waiting[student] = data, stamp
-    done = len(found) - len(waiting)
-    print(f"Submissions: {len(found)}, graded before: {done}.")
-    modules = (child, sandbox, report, module, sys.modules[__name__])
-    with executor(options.scheduler, options.processes, modules) as pool:
-        jobs = {
-            pool.submit(grade, module.ASSIGNMENT, data, seed, script): student
-            for student, (data, _) in waiting.items()
-        }
-        bar = tqdm(as_completed(jobs), total=len(jobs), unit="submission")
-        for job in bar:
-            student = jobs[job]
-            try:
-                result = job.result() | {"stamp": waiting[student][1]}
-            except Exception as error:  # the grader's own fault: the others go on
-                results[student] = failed(module.ASSIGNMENT, error)
-                continue
-            save(kept / f"{report.file_name(student)}.json", result)
-            results[student] = result
+    results, waiting = {}, []
+    for submission in found:
+        if submission.path is None:
+            note = f"Nothing could be graded: {submission.problem}."
+            results[submission] = without_answers(module.ASSIGNMENT, note)
+            continue
+        try:
+            stamp = stamp_of(version, submission, submissions.read(submission.path))
+        except (OSError, ValueError) as error:
+            note = f"Nothing could be graded: {clean(why_unread(error))}."
+            results[submission] = without_answers(module.ASSIGNMENT, note)
+            continue
+        results[submission] = load(kept / f"{submission.page}.json", stamp)
+        if results[submission] is None:
+            waiting.append(submission)
+    print(
+        f"Submissions: {len(found)}, graded before: "
+        f"{sum('stamp' in (result or {}) for result in results.values())}.",
+        flush=True,
+    )
+    if not waiting:
+        return results
+    common = (secret, script, not options.unsafe)
+    master = options.masters / f"{options.assignment}.ipynb"
+    for machine in pool.machines:
+        machine.submit(prove, module.ASSIGNMENT, master, *common[1:]).result()
+    class_ = Class(module.ASSIGNMENT, common, version, kept, pool)
+    with tqdm(total=len(waiting), unit="submission") as bar:
+        results |= class_.grade(waiting, bar)
     return results
 
 
-def failed(assignment, error):
-    """A result without points that is not kept: the next run tries again."""
-    note = f"The grader itself failed ({type(error).__name__}: {error}); run it again."
-    questions = [
-        {"name": q.name, "title": q.title, "points": 0, "of": q.points, "cases": []}
-        for q in assignment.questions
-    ]
-    of = sum(question["of"] for question in questions)
-    result = {"points": 0, "of": of, "notes": [note], "questions": questions}
-    return result | {"sandboxed": True, "seconds": 0}
+class Class:
+    """Grades submissions, several at a time, and keeps their results.
 
-
-def read_file(path, folder):
-    """Bytes of a submission, no more than it takes to refuse it; None without one.
-
-    A link out of the folder of submissions counts as none: it may lead to the master.
+    Args:
+        assignment: `unrolled.course.assignments.Assignment`.
+        common: secret, script and whether there is a sandbox, as `grade` takes them.
+        version: as `grader_version` returns it.
+        kept: folder of results.
+        pool: executor.
     """
+
+    def __init__(self, assignment, common, version, kept, pool):
+        self.assignment, self.common, self.version = assignment, common, version
+        self.kept, self.pool = kept, pool
+
+    def grade(self, waiting, bar):
+        """Results by submission; no more of them are in memory than run."""
+        results, slow, running = {}, [], {}
+        todo = [(submission, 1) for submission in reversed(waiting)]
+        while todo or running:
+            while todo and len(running) < 2 * self.pool.at_once:
+                submission, attempt = todo.pop()
+                job = self.start(submission)
+                running[job] = submission, attempt
+            for job in wait(running, return_when=FIRST_COMPLETED).done:
+                submission, attempt = running.pop(job)
+                try:
+                    result = job.result()
+                except sandbox.Broken as error:
+                    if attempt < ATTEMPTS:
+                        todo.append((submission, attempt + 1))
+                        continue
+                    result = error
+                except Exception as error:  # the grader's own fault: the others go on
+                    result = error
+                if isinstance(result, dict) and result["waited"]:
+                    slow.append(submission)
+                    continue
+                results[submission] = self.keep(submission, result)
+                bar.update()
+        for submission in slow:
+            try:
+                result = self.start(submission, alone=True).result()
+            except Exception as error:
+                result = error
+            results[submission] = self.keep(submission, result)
+            bar.update()
+        return results
+
+    def start(self, submission, **how):
+        """Begin to grade one submission."""
+        try:
+            data = submissions.read(submission.path)
+        except (OSError, ValueError) as error:  # it was there a moment ago
+            return self.pool.submit(fail, why_unread(error))
+        return self.pool.submit(
+            grade, self.assignment, submission, data, *self.common, **how
+        )
+
+    def keep(self, submission, result):
+        """Save a result; where the grader failed, there is none to be saved."""
+        try:
+            if isinstance(result, Exception):
+                raise result
+            data = submissions.read(submission.path)
+            if hashlib.sha256(data).hexdigest()[:12] != result["hash"]:
+                raise ValueError("the file was changed while it was graded")
+            result["stamp"] = stamp_of(self.version, submission, data)
+            save(self.kept / f"{submission.page}.json", result)
+        except Exception as error:
+            why = clean(f"{type(error).__name__}: {error}")
+            note = f"NOT GRADED: the grader itself failed ({why}); run it again."
+            return without_answers(self.assignment, note, points=None)
+        return result
+
+
+def fail(why):
+    """Fail, where a job is expected."""
+    raise sandbox.Broken(why)
+
+
+def why_unread(error):
+    """Why a file could not be read, in words."""
+    return str(getattr(error, "strerror", None) or error)
+
+
+def run_secret(path, again):
+    """Secret of this output folder; kept, so that a run that goes on asks the same."""
     try:
-        if not path.is_file() or folder.resolve() not in path.resolve().parents:
-            return None
-        with path.open("rb") as file:
-            return file.read(NOTEBOOK_BYTES + 1)
-    except OSError:
-        return None
+        kept = json.loads(path.read_text(encoding="utf-8"))["secret"]
+        if not again:
+            return bytes.fromhex(kept)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    secret = secrets.token_bytes(32)
+    save(path, {"secret": secret.hex()})
+    return secret
 
 
-def run_seed(path, again):
-    """Secret seed of this run; kept, so that a run that goes on asks all the same."""
-    if again or not path.exists():
-        save(path, {"seed": secrets.randbits(63)})
-    return json.loads(path.read_text(encoding="utf-8"))["seed"]
-
-
-def grader_version(module, seed):
+def grader_version(module, secret, unsafe):
     """Hash of all that decides on marks, besides the submission."""
     package = Path(unrolled.__file__).parent
     files = [Path(module.__file__), *HERE.glob("*.py")]
     files += [package / "course" / name for name in ("answers.py", "assignments.py")]
     texts = [path.read_bytes() for path in sorted(files)]
-    return hashlib.sha256(b"\0".join([str(seed).encode(), *texts])).digest()
+    where = f"{platform.python_version()} {np.__version__} {unsafe}".encode()
+    return hashlib.sha256(b"\0".join([secret, where, *texts])).digest()
+
+
+def stamp_of(version, submission, data):
+    """What a result is a result of: grader, student, file and what else was there."""
+    about = repr((submission.file, submission.ignored)).encode()
+    told = [version, submission.key, hashlib.sha256(data).digest(), about]
+    return hashlib.sha256(b"\0".join(told)).hexdigest()
 
 
 def load(path, stamp):
     """A result kept earlier, if it is of the same submission and grader; else None."""
     try:
         result = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return result if result["stamp"] == stamp else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return result if result.get("stamp") == stamp else None
 
 
 def save(path, content):
     """Write JSON, whole or not at all."""
-    report.replace(path, json.dumps(content, ensure_ascii=False, indent=1))
+    report.replace(path, json.dumps(content, indent=1))
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit("Interrupted; the same command goes on from here.")
+    console.run(main, "Interrupted; the same command goes on from here.")

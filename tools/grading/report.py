@@ -1,7 +1,6 @@
-"""What grading leaves: a table of scores, a page a student, a summary of the class."""
+"""What grading leaves: a table of scores, one page per student, and a summary."""
 
 import csv
-import hashlib
 import io
 import re
 import statistics
@@ -18,74 +17,106 @@ PAGES = jinja2.Environment(
     lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
 )
+# Where a cell, or a part of one that a spreadsheet with another separator takes for a
+# cell, begins as a formula does, in ASCII or in the wide forms of East Asian text.
+FORMULA = re.compile(r"(^|[;,|\t\r\n])(\s*)(?=[=+\-@＝＋－＠])")
 
 
-def write(folder, assignment, results):
-    """Write `scores.csv`, `summary.html` and `feedback/STUDENT.html`.
+def write(folder, assignment, results, ignored=(), *, unsafe=False):
+    """Write `scores.csv`, `summary.html` and a page in `feedback` for each student.
 
     Args:
-        folder: where to; it is made.
+        folder: where to; it is made. Pages of students that are gone are removed.
         assignment: `unrolled.course.assignments.Assignment`.
-        results: dict from student to what `grade.grade` returned.
+        results: dict from `tools.grading.submissions.Submission` to what
+            `grade.grade` returned.
+        ignored: files that are nobody's, in words.
+        unsafe: whether there was no sandbox.
     """
+    results = dict(sorted(results.items(), key=lambda item: item[0].key))
     pages = folder / "feedback"
     pages.mkdir(parents=True, exist_ok=True)
-    replace(folder / "scores.csv", scores(assignment, results))
+    replace(folder / "scores.csv", scores(assignment, results, unsafe))
     page = PAGES.get_template("feedback.html")
-    for student, result in results.items():
-        text = page.render(student=student, assignment=assignment, result=result)
-        replace(pages / f"{file_name(student)}.html", text)
+    written = set()
+    for submission, result in results.items():
+        text = page.render(
+            submission=submission, assignment=assignment, result=result, unsafe=unsafe
+        )
+        path = pages / f"{submission.page}.html"
+        replace(path, text)
+        written.add(path.name)
+    for path in pages.glob("*.html"):
+        if path.name not in written:
+            path.unlink()
+    graded = [r for r in results.values() if r["points"] is not None]
+    points = [result["points"] for result in graded]
     text = PAGES.get_template("summary.html").render(
         assignment=assignment,
-        results=dict(sorted(results.items())),
-        questions=by_question(assignment, results),
-        histogram=histogram(results),
-        files={student: f"feedback/{file_name(student)}.html" for student in results},
-        mean=statistics.mean(result["points"] for result in results.values()),
-        median=statistics.median(result["points"] for result in results.values()),
-        of=next(iter(results.values()))["of"],
+        results=results,
+        graded=len(graded),
+        questions=by_question(assignment, graded),
+        histogram=histogram(assignment, points),
+        mean=statistics.mean(points) if points else None,
+        median=statistics.median(points) if points else None,
+        of=sum(question.points for question in assignment.questions),
+        ignored=ignored,
+        unsafe=unsafe,
     )
     replace(folder / "summary.html", text)
 
 
-def scores(assignment, results):
-    """The table of points as CSV: a row a student, a column a question."""
+def scores(assignment, results, unsafe=False):
+    """The table of points as CSV: one row per student, one column per question.
+
+    It begins with a byte-order mark, without which Excel garbles names.
+    """
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n")
     names = [question.name for question in assignment.questions]
-    writer.writerow(["student", *names, "points", "of", "notes"])
-    for student, result in sorted(results.items()):
-        points = [f"{question['points']:g}" for question in result["questions"]]
-        notes = " ".join(result["notes"])
-        row = [plain(student), *points, f"{result['points']:g}", f"{result['of']:g}"]
-        writer.writerow([*row, plain(notes)])
-    return file.getvalue()
+    writer.writerow(["student", *names, "points", "of", "file", "notes"])
+    for submission, result in results.items():
+        ungraded = result["points"] is None
+        points = [question["points"] for question in result["questions"]]
+        row = [submission.student]
+        row += ["" if ungraded else f"{p:g}" for p in [*points, result["points"] or 0]]
+        notes = [*result["notes"], *left_out(submission)]
+        notes += ["UNSAFE: graded without a sandbox."] if unsafe else []
+        row += [f"{result['of']:g}", submission.file, " ".join(notes)]
+        writer.writerow(map(plain, row))
+    return f"\ufeff{file.getvalue()}"
+
+
+def left_out(submission):
+    """Which other files of a student were not graded, in words."""
+    if not (submission.ignored and submission.path):
+        return []
+    return [f"Not graded: {', '.join(submission.ignored)}."]
 
 
 def plain(text):
-    """Text that a spreadsheet does not take for a formula."""
-    return f"'{text}" if text[:1] in "=+-@" and text else text
+    """Text that no spreadsheet takes for a formula, whatever separates its cells."""
+    return FORMULA.sub(r"\1\2'", text)
 
 
 def by_question(assignment, results):
     """For each question: mean, points, and how many have all of them."""
     rows = []
     for number, question in enumerate(assignment.questions):
-        got = [result["questions"][number] for result in results.values()]
+        got = [result["questions"][number]["points"] for result in results]
         rows.append({
             "name": question.name,
             "title": question.title,
-            "mean": statistics.mean(one["points"] for one in got),
-            "of": got[0]["of"],
-            "whole": sum(one["points"] == one["of"] for one in got),
+            "mean": statistics.mean(got) if got else 0,
+            "of": question.points,
+            "whole": sum(one == question.points for one in got),
         })
     return rows
 
 
-def histogram(results):
+def histogram(assignment, points):
     """How many students have how many points, as SVG."""
-    of = next(iter(results.values()))["of"]
-    points = [result["points"] for result in results.values()]
+    of = sum(question.points for question in assignment.questions)
     figure = Figure(figsize=(5.4, 2.6), layout="constrained")
     ax = figure.subplots()
     edges = [number - 0.5 for number in range(int(of) + 2)]
@@ -103,13 +134,5 @@ def histogram(results):
 def replace(path, text):
     """Write a file, whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
+    part.write_text(text, encoding="utf-8", newline="\n")
     part.replace(path)
-
-
-def file_name(student):
-    """A student's name as a file name, one for each."""
-    plain = re.sub(r"[^\w.@+-]", "_", student).lstrip(".")[:80]
-    if plain == student:
-        return plain
-    return f"{plain}-{hashlib.sha256(student.encode()).hexdigest()[:8]}"

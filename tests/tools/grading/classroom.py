@@ -9,7 +9,7 @@ import nbformat
 
 from tests.conftest import ROOT
 from tests.tools.grading import hostile
-from tools.grading.grade import load_cases
+from tools.grading import masters
 
 MASTERS = ROOT / "book" / "assignments"
 NAMES = ("a1", "a2", "a3")
@@ -25,7 +25,7 @@ ATTACKS = (
 
 def load(name):
     """The assignment, with its cases and references."""
-    return load_cases(MASTERS / f"{name}_cases.py").ASSIGNMENT
+    return masters.load_cases(MASTERS / f"{name}_cases.py").ASSIGNMENT
 
 
 def known(name):
@@ -35,9 +35,7 @@ def known(name):
 
 def solved_cells(name):
     """Code cells of a master as a student would have them, solved, with experiments."""
-    cells = nbformat.read(MASTERS / f"{name}.ipynb", 4).cells
-    sources = [cell.source for cell in cells if cell.cell_type == "code"]
-    return [source for source in sources if "BEGIN TEST CONFIG" not in source]
+    return masters.solved(MASTERS / f"{name}.ipynb")
 
 
 def is_experiment(source):

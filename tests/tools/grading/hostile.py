@@ -148,13 +148,24 @@ name = b"cell/0 (skipped)"
 frame = struct.pack("<III", len(name), len(words), 0) + name + words
 """
 )
+OVERLAPPING = (
+    SENDS
+    + """
+import json, struct
+part = {"array": ["<f8", [500_000], 0]}
+got = {"tuple": [part] * 300}
+words = json.dumps({"dict": {"got": got, "unchanged": {"value": True}}}).encode()
+frame = struct.pack("<III", 4, len(words), 4_000_000) + b"q2/0" + words
+frame += bytes(4_000_000)
+"""
+)
 ENDLESS_SHAPE = (
     SENDS
     + """
 import json, struct
 shape = [10**300] * 150_000
 got = {"array": ["<f8", shape, 0]}
-words = json.dumps({"dict": {"got": got, "left": {"dict": {}}}})
+words = json.dumps({"dict": {"got": got, "unchanged": {"value": True}}})
 frame = struct.pack("<III", 4, len(words), 0) + b"q2/0" + words.encode()
 """
 )
@@ -163,9 +174,89 @@ import sys
 
 
 def scaled(x, scale):
+    values = sys._getframe(1).f_locals["values"]
+    kept = x.copy()
     x *= scale
-    sys._getframe(1).f_locals["arguments"].clear()
+    values["x"] = kept
     return x
+"""
+FREES_ITSELF = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.unshare(0x10000000) == 0 or libc.setns(0, 0) == 0:
+    raise RuntimeError("root of a user namespace")
+raise OSError("no namespace")
+"""
+HOARDS_SHARED = """
+import mmap, os
+held = []
+for kind in ("memfd", "shared", "shm"):
+    try:
+        for number in range(16):
+            if kind == "memfd":
+                file = os.memfd_create(str(number))
+                os.truncate(file, 1 << 25)
+                held.append(mmap.mmap(file, 1 << 25))
+            elif kind == "shared":
+                held.append(mmap.mmap(-1, 1 << 25))
+            else:
+                with open(f"/dev/shm/{number}", "wb") as file:
+                    file.write(bytes(1 << 25))
+                continue
+            held[-1].write(bytes(1 << 25))
+    except OSError:
+        held.clear()
+        continue
+    raise RuntimeError(kind)
+raise OSError("nowhere to hoard")
+"""
+LEAVES_A_PROCESS = """
+import os, time
+
+
+def sums(rows, step):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            time.sleep(1000)
+        os._exit(0)
+    return rows.sum(0), len(rows)
+"""
+TOUCHES_THE_KEEPER = """
+import os
+keeper = os.getppid()
+for path in (f"/proc/{keeper}/mem", f"/proc/{keeper}/fd/4"):
+    try:
+        open(path, "r+b", buffering=0).close()
+    except OSError:
+        continue
+    raise RuntimeError(path)
+raise OSError("no way to the keeper")
+"""
+NEVER_SAYS = """
+class Endless(Exception):
+    def __str__(self):
+        while True:
+            pass
+
+
+raise Endless
+"""
+FORGED_ARRAYS_IN_A_NOTE = """
+import os, struct
+words = b'{"array": ["<f8", [1000000], 0]}'
+name = b"cell/7"
+frame = struct.pack("<III", len(name), len(words), 8_000_000) + name + words
+frame += bytes(8_000_000)
+for number in range(3, 20):
+    try:
+        rest = frame
+        while rest:
+            rest = rest[os.write(number, rest) :]
+        break
+    except OSError:
+        pass
+os._exit(0)
 """
 LOOP = "while True:\n        pass"
 PRINTS = "import os\nfor _ in range(1024):\n    os.write(1, b'x' * (1 << 20))"
@@ -175,7 +266,7 @@ BROADCASTS = "return np.broadcast_to(1.0, (1 << 40,)), 3"
 
 HOSTILE = {
     "loops-in-a-cell": (["while True:\n    pass", *RIGHT], WHOLE, "still running"),
-    "loops-and-holds-on": ([HOLDS_ON, *RIGHT], NOTHING, "stopped after"),
+    "loops-and-holds-on": ([HOLDS_ON, *RIGHT], NOTHING, "time had run out"),
     "loops-in-a-function": (in_sums(LOOP), FIRST, "stopped after"),
     "sleeps": (in_sums("time.sleep(99)", "import time"), FIRST, "stopped after"),
     "sys-exit": (["import sys\nsys.exit(0)", *RIGHT], WHOLE, "SystemExit"),
@@ -186,7 +277,36 @@ HOSTILE = {
         FIRST,
         "left with status 0",
     ),
-    "kills-all": ([KILLS_ALL, *RIGHT], WHOLE, "ProcessLookupError"),
+    "kills-all": ([KILLS_ALL, *RIGHT], NOTHING, "ended the process"),
+    "kills-its-keeper": (
+        ["import os\nos.kill(os.getppid(), 9)", *RIGHT],
+        NOTHING,
+        "ended the process",
+    ),
+    "touches-the-keeper": ([TOUCHES_THE_KEEPER, *RIGHT], WHOLE, "no way to the keeper"),
+    "frees-itself": ([FREES_ITSELF, *RIGHT], WHOLE, "no namespace"),
+    "hoards-shared-memory": ([HOARDS_SHARED, *RIGHT], WHOLE, "nowhere to hoard"),
+    "leaves-a-process": ([SCALED, LEAVES_A_PROCESS], WHOLE, ""),
+    "never-says-why": ([NEVER_SAYS, *RIGHT], NOTHING, "time had run out"),
+    "closes-all-files": (
+        ["import os\nos.closerange(0, 99)", *RIGHT],
+        NOTHING,
+        "ended the process",
+    ),
+    "half-a-character": (
+        ["raise ValueError('\\ud800 \\x1b[0m')", *RIGHT],
+        WHOLE,
+        "ValueError",
+    ),
+    "half-a-character-returned": (
+        in_sums("return '\\ud800' * 9, 3"),
+        FIRST,
+        "y holds words",
+    ),
+    "blank-lines": (["\n" * 110_000, *RIGHT, " " * 110_000 + "?"], WHOLE, ""),
+    "deep-in-brackets": (["(" * 100_000, *RIGHT], WHOLE, "cell 1"),
+    "forges-arrays-in-a-note": ([FORGED_ARRAYS_IN_A_NOTE, *RIGHT], NOTHING, ""),
+    "sends-one-array-often": ([SCALED, OVERLAPPING], FIRST, "not an answer"),
     "kills-itself": (
         in_sums("os.kill(os.getpid(), 9)", "import os"),
         FIRST,
@@ -194,15 +314,20 @@ HOSTILE = {
     ),
     "prints-a-gigabyte": ([PRINTS, *RIGHT], WHOLE, ""),
     "floods-the-answers": ([FLOOD, *RIGHT], NOTHING, "more than"),
+    "floods-one-answer": (
+        in_sums("return np.zeros(1 << 23), 3", "import numpy as np"),
+        FIRST,
+        "more than an answer can hold",
+    ),
     "allocates-without-end": ([HOARDS, *RIGHT], NOTHING, "memory"),
     "allocates-a-terabyte": (
         in_sums("bytearray(1 << 40)"),
         FIRST,
         "MemoryError",
     ),
-    "fork-bomb": ([FORK_BOMB, *RIGHT], NOTHING, "stopped"),
-    "patches-numpy": ([PATCHED_NUMPY], NOTHING, "expected"),
-    "patches-the-grader": ([PATCHED_GRADER], NOTHING, "expected"),
+    "fork-bomb": ([FORK_BOMB, *RIGHT], NOTHING, "ended the process"),
+    "patches-numpy": ([PATCHED_NUMPY], NOTHING, "wrong"),
+    "patches-the-grader": ([PATCHED_GRADER], NOTHING, "wrong"),
     "reads-the-grader": ([READS_THE_GRADER], NOTHING, "True: nothing else there"),
     "reaches-the-network": ([NETWORK, *RIGHT], WHOLE, "Error"),
     "writes-outside": ([WRITES, *RIGHT], WHOLE, "nowhere to write"),
@@ -211,9 +336,9 @@ HOSTILE = {
         FIRST,
         "expected numbers",
     ),
-    "forges-frames": ([SCALED, FORGED], FIRST, "not an answer"),
+    "forges-frames": ([SCALED, FORGED], NOTHING, "not an answer"),
     "forges-a-note": ([SCALED, FORGED_NOTE], FIRST, "left with status 0"),
-    "sends-an-endless-shape": ([SCALED, ENDLESS_SHAPE], FIRST, "more parts"),
+    "sends-an-endless-shape": ([SCALED, ENDLESS_SHAPE], FIRST, "more than an answer"),
     "hides-a-change": ([HIDES_A_CHANGE, SUMS], SECOND, "changed its argument x"),
     "returns-a-huge-shape": (in_sums(BROADCASTS, "import numpy as np"), FIRST, "Error"),
     "answer-that-acts": (in_sums("return Acts(), 3", ACTS), FIRST, "SystemExit"),

@@ -3,12 +3,15 @@
 import contextlib
 import csv
 import io
+import json
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT, missing, write_page
@@ -21,7 +24,9 @@ from tests.tools.grading.hostile import (
     SUMS,
     WHOLE,
 )
+from tools.grading import cgroup, sandbox
 from tools.grading import grade as grader
+from tools.grading.submissions import Submission
 
 COMMAND = [sys.executable, "-m", "tools.grading.grade"]
 TOY = """
@@ -53,6 +58,18 @@ ASSIGNMENT = Assignment(
     memory=300 << 20,
 )
 """
+MASTER = [
+    """def scaled(x, scale):
+    # BEGIN SOLUTION
+    return x * scale
+    # END SOLUTION""",
+    """import functools
+
+
+def sums(rows, step):
+    total = functools.reduce(step, rows)  # SOLUTION
+    return total, len(rows)  # SOLUTION""",
+]
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +81,30 @@ def whole_sandbox():
 
 def arguments(folder, *options):
     """Arguments of the command that grades `folder/submissions`."""
-    (folder / "toy_cases.py").write_text(TOY, encoding="utf-8")
+    if not (folder / "toy_cases.py").exists():
+        (folder / "toy_cases.py").write_text(TOY, encoding="utf-8")
+        write_page(folder / "toy.ipynb", "# Toy", MASTER)
     where = ["--output", str(folder / "grades"), "--masters", str(folder)]
     return ["toy", str(folder / "submissions"), *where, *options]
 
 
+def run(folder, *options):
+    """Grade `folder/submissions` in this process.
+
+    Returns:
+        `(status, what was printed, what was printed as an error)`.
+    """
+    said, errors = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(errors):
+        status = grader.main(arguments(folder, *options))
+    return status, said.getvalue(), errors.getvalue()
+
+
 def grade(folder, *options):
-    """Grade `folder/submissions` in this process; returns what was printed."""
-    said, bar = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(bar):
-        assert grader.main(arguments(folder, *options)) == 0
-    return said.getvalue()
+    """Grade it and return what was printed; nothing went wrong."""
+    status, said, errors = run(folder, *options)
+    assert status == 0, errors
+    return said
 
 
 def grade_apart(folder, *options):
@@ -89,19 +119,28 @@ def grade_apart(folder, *options):
 
 def rows(folder):
     """Rows of the table of scores by student."""
-    with (folder / "grades" / "toy" / "scores.csv").open(encoding="utf-8") as file:
+    path = folder / "grades" / "toy" / "scores.csv"
+    with path.open(encoding="utf-8-sig") as file:
         return {row["student"]: row for row in csv.DictReader(file)}
 
 
+def points(folder):
+    """All points by student."""
+    return {student: row["points"] for student, row in rows(folder).items()}
+
+
 def feedback(folder, student):
-    return (folder / "grades" / "toy" / "feedback" / f"{student}.html").read_text(
+    page = Submission(student, os.fsencode(student)).page
+    return (folder / "grades" / "toy" / "feedback" / f"{page}.html").read_text(
         encoding="utf-8"
     )
 
 
 def submit(folder, student, cells):
-    (folder / "submissions").mkdir(exist_ok=True)
-    write_page(folder / "submissions" / f"{student}.ipynb", "# Toy", cells)
+    path = folder / "submissions" / f"{student}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_page(path, "# Toy", cells)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -130,15 +169,16 @@ def hostile(tmp_path_factory, whole_sandbox, listener):
     for name, (data, _) in FILES.items():
         (folder / "submissions" / f"{name}.ipynb").write_bytes(data)
     (folder / "submissions" / "nothing-handed-in").mkdir()
-    assert "WARNING" not in grade_apart(folder)
+    # Most of them wait for a clock, so more run at a time than there are cores.
+    assert "UNSAFE" not in grade_apart(folder, "--processes", "6")
     return folder
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_gains_nothing_and_is_told(hostile, name):
-    _, points, says = HOSTILE[name]
+    _, due, says = HOSTILE[name]
     row = rows(hostile)[name]
-    assert {key: row[key] for key in points} == points
+    assert {key: row[key] for key in due} == due
     assert says in feedback(hostile, name)
     assert "<script>" not in feedback(hostile, name)
 
@@ -164,17 +204,6 @@ def test_made_up_notes_are_left_out(hostile):
     assert "fault of the grader" not in feedback(hostile, "forges-a-note")
 
 
-def test_a_link_to_the_master_is_no_submission(tmp_path):
-    submit(tmp_path, "right", RIGHT)
-    (tmp_path / "master").mkdir()
-    write_page(tmp_path / "master" / "toy.ipynb", "# Toy", RIGHT)
-    (tmp_path / "submissions" / "links").symlink_to(tmp_path / "master")
-    (tmp_path / "submissions" / "link.ipynb").symlink_to(tmp_path / "master/toy.ipynb")
-    grade(tmp_path)
-    points = {student: row["points"] for student, row in rows(tmp_path).items()}
-    assert points == {"right": "3", "links": "0", "link": "0"}
-
-
 def test_nobody_reached_the_network(hostile, listener):
     listener.settimeout(0.1)
     with pytest.raises(TimeoutError):
@@ -185,7 +214,35 @@ def test_summary_of_the_class(hostile):
     text = (hostile / "grades" / "toy" / "summary.html").read_text("utf-8")
     assert f"Submissions: {len(rows(hostile))}" in text
     assert "<svg" in text and "<script>" not in text
-    assert 'href="feedback/right-0.html"' in text
+    assert 'href="feedback/right-0-' in text
+
+
+def test_no_control_group_is_left(tmp_path, monkeypatch, whole_sandbox):
+    made, make = [], cgroup.make
+
+    def make_and_note(*limits):
+        made.append(make(*limits))
+        return made[-1]
+
+    monkeypatch.setattr(cgroup, "make", make_and_note)
+    submit(tmp_path, "right", RIGHT)
+    grade(tmp_path)
+    assert len(made) == 3  # the proof's two, and the student's
+    groups = [group for group in made if group is not None]
+    assert not [path for g in groups for path in g.folders.values() if path.exists()]
+
+
+@pytest.mark.parametrize("name", ["hoards-shared-memory", "allocates-without-end"])
+def test_memory_is_limited_without_control_groups(
+    tmp_path, monkeypatch, whole_sandbox, name
+):
+    monkeypatch.setattr(cgroup, "make", lambda *_: None)
+    cells, due, says = HOSTILE[name]
+    submit(tmp_path, name, cells)
+    grade(tmp_path)
+    row = rows(tmp_path)[name]
+    assert {key: row[key] for key in due} == due
+    assert says in feedback(tmp_path, name)
 
 
 # Grades as the command does, but once two results are kept it says so and stands still.
@@ -214,23 +271,27 @@ runpy.run_module("tools.grading.grade", run_name="__main__")
 """
 
 
-def test_goes_on_after_an_interruption(tmp_path):
+def test_goes_on_after_an_interruption(tmp_path, whole_sandbox):
     """What was graded is neither lost nor graded again; what is new is graded."""
     for number in range(5):
         submit(tmp_path, f"student-{number}", RIGHT)
     command = [sys.executable, "-c", STANDS_STILL, *arguments(tmp_path)]
     kept = tmp_path / "grades" / "toy" / "results"
-    with subprocess.Popen(command, stdout=-1, text=True, cwd=ROOT) as run:
-        assert "two are kept\n" in iter(run.stdout.readline, "")
-        run.send_signal(signal.SIGINT)
-    assert run.returncode != 0
+    with subprocess.Popen(
+        command, stdout=-1, stderr=-1, encoding="utf-8", cwd=ROOT
+    ) as process:
+        assert "two are kept\n" in iter(process.stdout.readline, "")
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "goes on from here" in errors and "Traceback" not in errors
     first = {path: path.stat().st_mtime_ns for path in kept.glob("*.json")}
     assert len(first) == 2
     assert not list(kept.glob("*.part"))
 
     assert f"Submissions: 5, graded before: {len(first)}" in grade(tmp_path)
     assert all(path.stat().st_mtime_ns == before for path, before in first.items())
-    assert [row["points"] for row in rows(tmp_path).values()] == ["3"] * 5
+    assert [*points(tmp_path).values()] == ["3"] * 5
 
     submit(tmp_path, "student-0", [SUMS])  # handed in again
     assert "Submissions: 5, graded before: 4" in grade(tmp_path)
@@ -238,39 +299,326 @@ def test_goes_on_after_an_interruption(tmp_path):
     assert "graded before: 0" in grade(tmp_path, "--again")
 
 
-def test_fresh_inputs_each_run(tmp_path):
-    """Answers learnt from one run's feedback are worth nothing in the next."""
-    submit(tmp_path, "student", ["def scaled(x, scale):\n    return 0 * x"])
+SLEEPS = "import time\ntime.sleep(1000)"
+
+
+def test_an_interruption_waits_for_no_submission(tmp_path, whole_sandbox):
+    """Ctrl-C ends what runs: a sleeping cell would go on for minutes."""
+    for number in range(4):
+        submit(tmp_path, f"student-{number}", [SLEEPS])
+    toy = TOY.replace("seconds=2,", "seconds=1000,")
+    (tmp_path / "toy_cases.py").write_text(toy, encoding="utf-8")
+    write_page(tmp_path / "toy.ipynb", "# Toy", MASTER)
+    starts = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    starts += "import runpy\nfrom tools.grading import grade\ndo = grade.Class.start\n"
+    starts += "def start(*a, **k):\n    print('begins', flush=True)\n    "
+    starts += "return do(*a, **k)\ngrade.Class.start = start\n"
+    starts += "import sys\nfrom tools import console\nconsole.run(grade.main)\n"
+    command = [sys.executable, "-c", starts, *arguments(tmp_path)]
+    with subprocess.Popen(command, stdout=-1, encoding="utf-8", cwd=ROOT) as process:
+        assert "begins\n" in iter(process.stdout.readline, "")
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=60)  # a second does; one that waits, never ends
+        finally:
+            process.kill()
+    assert process.returncode == 130
+
+
+def test_inputs_are_drawn_for_one_student_and_one_file(tmp_path, whole_sandbox):
+    """What one learns from feedback is worth nothing to others, nor another time."""
+    tells = "def scaled(x, scale):\n    raise ValueError(repr(x.sum()))"
+    for student in ("one", "other"):
+        submit(tmp_path, student, [tells])
     grade(tmp_path)
-    before = feedback(tmp_path, "student")
+    one, other = numbers(tmp_path, "one"), numbers(tmp_path, "other")
+    assert len(one) == 2 and not set(one) & set(other)
     grade(tmp_path)
-    assert feedback(tmp_path, "student") == before
+    assert numbers(tmp_path, "one") == one
+    submit(tmp_path, "one", [tells, "# handed in again"])
+    grade(tmp_path)
+    assert not set(numbers(tmp_path, "one")) & set(one)
     grade(tmp_path, "--again")
-    assert feedback(tmp_path, "student") != before
+    assert not set(numbers(tmp_path, "other")) & set(other)
 
 
-def test_folders_magics_and_experiments(tmp_path):
-    """A folder a student; lines for the shell are left out, experiments not run."""
-    (tmp_path / "submissions" / "=cmd(1)").mkdir(parents=True)
-    cells = ["%matplotlib inline\n!ls\n" + SCALED, "%%time\nraise ValueError"]
-    cells += ["# experiment\nraise ValueError", SUMS]
-    for name in ("notes", "toy"):
-        path = tmp_path / "submissions" / "=cmd(1)" / f"{name}.ipynb"
-        write_page(path, "# Toy", cells if name == "toy" else [])
+def numbers(folder, student):
+    """What the errors on a page of feedback say."""
+    page = feedback(folder, student)
+    return [line for line in page.splitlines() if "ValueError" in line]
+
+
+def test_feedback_gives_no_answer_away(tmp_path, whole_sandbox):
+    """Not one of the right numbers is on the page."""
+    submit(tmp_path, "guesses", ["def scaled(x, scale):\n    return 0 * x", SUMS])
     grade(tmp_path)
-    ((student, row),) = rows(tmp_path).items()
-    assert (row["points"], row["notes"]) == ("3", "")
-    assert student == "'=cmd(1)"  # no formula for a spreadsheet
+    page = feedback(tmp_path, "guesses")
+    secret = json.loads((tmp_path / "grades/toy/secret.json").read_text("utf-8"))
+    data = (tmp_path / "submissions" / "guesses.ipynb").read_bytes()
+    drawn = grader.draws(bytes.fromhex(secret["secret"]), b"guesses", data)
+    namespace = {}
+    exec(TOY, namespace)
+    question = namespace["ASSIGNMENT"].questions[0]
+    for case in question.cases(np.random.default_rng([*drawn, 0])):
+        right = question.reference(**case.arguments)
+        assert not [n for n in right.ravel() if f"{n:.3g}"[:5] in page]
+        assert f"{case.name}" in page
+    assert "y[" in page
 
 
-def test_without_bubblewrap_it_says_what_it_lacks(tmp_path, monkeypatch):
+CODE = f"{SCALED}\n{SUMS}"
+WRITTEN_ELSEWHERE = {
+    "jupyter": ["%matplotlib inline\n!ls\n" + SCALED, SUMS],
+    "timed": ["%%time\n" + SCALED, "%%capture out\n" + SUMS],
+    "continued": [SCALED + "\nnote = ('%d, %d'\n        % (1, 2))\n", SUMS],
+    "asks": [SCALED, "scaled?\nscaled??\n?scaled", SUMS],
+    "displays": ["display(1)\nfiles = !ls\n" + SCALED, "get_ipython().x.y()", SUMS],
+    "imports": [
+        "from IPython import get_ipython\nfrom IPython.display import display, HTML\n"
+        "get_ipython().run_line_magic('load_ext', 'x')\ndisplay(HTML('x'))\n" + CODE
+    ],
+    "colab": [
+        "from google.colab import drive, files\nimport google.colab.userdata as u\n"
+        "drive.mount('/content')\n%cd /content\n%pip install x\n" + CODE
+    ],
+    "waits": ["import asyncio\nawait asyncio.sleep(0)\n" + CODE],
+    "statement-timed": ["%time import functools\n" + CODE],
+    "shell-script": ["%%bash\nexit 1", "%%html\n<b>", "%%writefile x\n(", CODE],
+    "crlf": [CODE.replace("\n", "\r\n")],
+    "bom": ["\ufeff" + CODE],
+    "fails-in-between": ["raise ValueError", CODE, "1 / 0"],
+    "experiments": ["# experiment\nraise ValueError", CODE],
+    "plots": ["import matplotlib.pyplot as plt\nplt.plot([1]); plt.show()\n" + CODE],
+    "grades-itself": [
+        "from unrolled.course.assignments import Grader\ngrader = Grader('toy')\n"
+        "grader.check('q1')\ngrader.check_all()\n" + CODE
+    ],
+}
+
+
+def metadata(name):
+    """Metadata as different programs write it."""
+    return {
+        "vs-code": {"kernelspec": None, "language_info": {"name": "python"}},
+        "upper-case": {"kernelspec": {"language": "Python3", "name": "x"}},
+        "none-at-all": None,
+        "empty": {},
+        "colab-gpu": {"accelerator": "GPU", "colab": {}, "kernelspec": {"name": "p"}},
+    }[name]
+
+
+FROM = ("vs-code", "upper-case", "none-at-all", "empty", "colab-gpu")
+
+
+@pytest.fixture(scope="module")
+def written_elsewhere(tmp_path_factory, whole_sandbox):
+    """Right answers as they come from all sorts of programs, graded once."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    for name, cells in WRITTEN_ELSEWHERE.items():
+        submit(folder, name, cells)
+    for name in FROM:
+        cell = {"cell_type": "code", "source": CODE.splitlines(keepends=True)}
+        notebook = {"cells": [{"cell_type": "markdown", "source": ""}, cell]}
+        notebook |= {"metadata": metadata(name), "nbformat": 4}
+        path = folder / "submissions" / f"{name}.ipynb"
+        path.write_bytes(b"\xef\xbb\xbf" + json.dumps(notebook).encode())
+    grade(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", [*WRITTEN_ELSEWHERE, *FROM])
+def test_right_answers_keep_their_marks(written_elsewhere, name):
+    row = rows(written_elsewhere)[name]
+    assert {key: row[key] for key in WHOLE} == WHOLE, row["notes"]
+    assert ("failed" in row["notes"]) == (name == "fails-in-between")
+
+
+def test_the_table_is_safe_in_a_spreadsheet(tmp_path, whole_sandbox):
+    for name in ("=cmd(1)", "\t=1", ";=1+1", "＝1", "小明"):
+        submit(tmp_path, name, RIGHT)
+    submit(tmp_path, "raises", ["raise ValueError('a;=1+1\\t@b')", *RIGHT])
+    grade(tmp_path)
+    text = (tmp_path / "grades" / "toy" / "scores.csv").read_text("utf-8")
+    assert text.startswith("\ufeff") and "小明" in text
+    for separator in (",", ";", "\t"):
+        for line in text.removeprefix("\ufeff").splitlines():
+            cells = [cell.strip().strip('"').strip() for cell in line.split(separator)]
+            assert not [c for c in cells if c[:1] in tuple("=+-@＝")]
+
+
+def test_feedback_of_those_who_are_gone_goes_too(tmp_path, whole_sandbox):
+    submit(tmp_path, "stays", RIGHT)
+    gone = submit(tmp_path, "goes", RIGHT)
+    grade(tmp_path)
+    pages = tmp_path / "grades" / "toy" / "feedback"
+    assert len(list(pages.glob("*.html"))) == 2
+    gone.unlink()
+    grade(tmp_path)
+    assert [path.name[:5] for path in pages.glob("*.html")] == ["stays"]
+
+
+# ------------------------------------------------------------------ failing closed
+
+
+def test_without_bubblewrap_nothing_is_graded(tmp_path, monkeypatch):
+    submit(tmp_path, "right", RIGHT)
+    monkeypatch.setenv("PATH", "")
+    status, _, errors = run(tmp_path)
+    assert status == 2
+    assert "apt-get install bubblewrap" in errors and "--unsafe" in errors
+    assert not (tmp_path / "grades").exists()
+
+
+def test_unsafe_is_said_everywhere_and_kept_apart(tmp_path, monkeypatch):
     submit(tmp_path, "right", RIGHT)
     submit(tmp_path, "loops", HOSTILE["loops-in-a-function"][0])
     submit(tmp_path, "fills", HOSTILE["allocates-without-end"][0])
+    submit(tmp_path, "leaves", HOSTILE["leaves-a-process"][0])
     monkeypatch.setenv("PATH", "")
-    assert "WARNING: bubblewrap" in grade(tmp_path)
-    points = {student: row["points"] for student, row in rows(tmp_path).items()}
-    assert points == {"right": "3", "loops": "2", "fills": "0"}
+    said = grade(tmp_path, "--unsafe")
+    assert said.count("UNSAFE") == 2
+    due = {"right": "3", "loops": "2", "fills": "0", "leaves": "3"}
+    assert points(tmp_path) == due
+    assert all("UNSAFE" in row["notes"] for row in rows(tmp_path).values())
+    assert "without a sandbox" in feedback(tmp_path, "right")
+    summary = tmp_path / "grades" / "toy" / "summary.html"
+    assert "UNSAFE" in summary.read_text("utf-8")
+    assert "graded before: 4" in grade(tmp_path, "--unsafe")
+
+
+def test_unsafe_results_are_not_taken_for_safe_ones(tmp_path, whole_sandbox):
+    submit(tmp_path, "right", RIGHT)
+    grade(tmp_path, "--unsafe")
+    assert "graded before: 0" in grade(tmp_path)
+
+
+def prepare(folder, *, toy=TOY, master=MASTER):
+    """A class of one, with an assignment that may be broken."""
+    submit(folder, "right", RIGHT)
+    (folder / "toy_cases.py").write_text(toy, encoding="utf-8")
+    write_page(folder / "toy.ipynb", "# Toy", master)
+
+
+def refuses(folder, says):
+    """Whether nothing is graded, for this reason, and nothing kept."""
+    status, _, errors = run(folder)
+    assert status == 2 and "Nothing was graded" in errors
+    assert says in errors
+    assert not (folder / "grades" / "toy" / "scores.csv").exists()
+    assert not list((folder / "grades").rglob("results/*"))
+
+
+def test_no_class_where_right_is_not_right(tmp_path, whole_sandbox):
+    prepare(tmp_path, toy=TOY.replace("scale * x)", "scale * x + 0.1)"))
+    refuses(tmp_path, "solution gets 1 of 3 points; expected 3")
+
+
+def test_no_class_where_an_empty_answer_is_right(tmp_path, whole_sandbox):
+    judged = "lambda x, scale: 0, judge=lambda *_: None)"
+    prepare(tmp_path, toy=TOY.replace("lambda x, scale: scale * x)", judged))
+    refuses(tmp_path, "unsolved hand-out gets 2 of 3 points; expected 0")
+
+
+def test_no_class_where_a_cell_of_the_master_fails(tmp_path, whole_sandbox):
+    prepare(tmp_path, master=[*MASTER, "import nowhere"])
+    refuses(tmp_path, "No module named 'nowhere'")
+
+
+def test_no_class_where_python_cannot_be_reached(tmp_path, monkeypatch, whole_sandbox):
+    prepare(tmp_path)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    refuses(tmp_path, "The sandbox does not work here: bwrap: execvp /nowhere/python")
+
+
+def test_no_class_where_the_masters_can_be_seen(tmp_path, monkeypatch, whole_sandbox):
+    prepare(tmp_path)
+    tmp_path.chmod(0o755)
+    files = [*sandbox.python_files(), tmp_path]
+    monkeypatch.setattr(sandbox, "python_files", lambda: files)
+    refuses(tmp_path, "a submission could see the masters")
+
+
+def test_no_class_where_the_network_can_be_seen(tmp_path, monkeypatch, whole_sandbox):
+    prepare(tmp_path)
+    walls = sandbox.walls
+
+    def walls_with_a_hole(*about):
+        kept = [part for part in walls(*about) if part != "--unshare-net"]
+        return [*kept, *(["--share-net"] if "--unshare-all" in kept else [])]
+
+    monkeypatch.setattr(sandbox, "walls", walls_with_a_hole)
+    refuses(tmp_path, "a submission could see the network")
+
+
+def breaks(monkeypatch, times):
+    """Let the sandbox fail so many times after the proof; returns the calls."""
+    calls, really = [], grader.run
+
+    def run_or_break(*about):
+        calls.append(about)
+        if 2 < len(calls) <= 2 + times:
+            raise sandbox.Broken("no memory")
+        return really(*about)
+
+    monkeypatch.setattr(grader, "run", run_or_break)
+    return calls
+
+
+def test_a_sandbox_that_fails_is_tried_again(tmp_path, monkeypatch, whole_sandbox):
+    submit(tmp_path, "right", RIGHT)
+    calls = breaks(monkeypatch, times=2)
+    grade(tmp_path)
+    assert points(tmp_path) == {"right": "3"} and len(calls) == 5
+
+
+def test_a_sandbox_that_fails_gives_no_mark(tmp_path, monkeypatch, whole_sandbox):
+    submit(tmp_path, "right", RIGHT)
+    breaks(monkeypatch, times=3)
+    status, said, errors = run(tmp_path)
+    assert status == 1 and "NOT GRADED: 1 of 1" in errors
+    row = rows(tmp_path)["right"]
+    assert (row["points"], row["q1"]) == ("", "")
+    assert "NOT GRADED" in row["notes"] and "no memory" in row["notes"]
+    assert "not graded" in feedback(tmp_path, "right")
+    assert "Mean" not in said
+    assert "graded before: 0" in grade(tmp_path)
+    assert points(tmp_path) == {"right": "3"}
+
+
+def test_a_fault_of_the_grader_gives_no_mark(tmp_path, monkeypatch, whole_sandbox):
+    for student in ("one", "other"):
+        submit(tmp_path, student, RIGHT)
+    save = grader.save
+
+    def save_but_one(path, content):
+        if path.name.startswith("other"):
+            raise OSError(28, "No space left on device")
+        save(path, content)
+
+    monkeypatch.setattr(grader, "save", save_but_one)
+    status, _, errors = run(tmp_path)
+    assert status == 1 and "NOT GRADED: 1 of 2" in errors
+    assert points(tmp_path) == {"one": "3", "other": ""}
+
+
+def test_what_ran_out_of_the_clock_runs_again_alone(
+    tmp_path, monkeypatch, whole_sandbox
+):
+    """A busy machine must not decide on marks."""
+    submit(tmp_path, "right", RIGHT)
+    calls, really = [], grader.grade
+
+    def stopped_by_the_clock(assignment, submission, *rest, alone=False):
+        result = really(assignment, submission, *rest, alone=alone)
+        calls.append((submission.student, alone))
+        if submission.student == "right" and not alone:
+            return result | {"points": 0, "waited": True}
+        return result
+
+    monkeypatch.setattr(grader, "grade", stopped_by_the_clock)
+    grade(tmp_path)
+    assert calls[2:] == [("right", False), ("right", True)]
+    assert points(tmp_path) == {"right": "3"}
 
 
 def test_on_a_cluster(tmp_path, cluster):
@@ -278,16 +626,28 @@ def test_on_a_cluster(tmp_path, cluster):
     submit(tmp_path, "right", RIGHT)
     submit(tmp_path, "half", [SCALED])
     grade_apart(tmp_path, "--scheduler", cluster)
-    points = {student: row["points"] for student, row in rows(tmp_path).items()}
-    assert points == {"right": "3", "half": "2"}
+    assert points(tmp_path) == {"right": "3", "half": "2"}
+
+
+def test_a_scheduler_that_is_gone(tmp_path, monkeypatch, capsys):
+    submit(tmp_path, "right", RIGHT)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setattr("tools.cluster.ANSWERS_WITHIN", "1 s")
+    with pytest.raises(SystemExit) as stop:
+        grader.main(arguments(tmp_path, "--scheduler", address))
+    assert stop.value.code == 2
+    assert "nothing answers there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
         (["a9", "."], "there is no"),
+        (["../toy", "."], "expected a name such as a1"),
         (["toy", "nowhere"], "is no folder"),
         (["toy", str(ROOT / "unrolled")], "holds no notebook"),
+        (["toy", ".", "--processes", "0"], "expected 1 or more"),
     ],
 )
 def test_refuses(tmp_path, capsys, wrong, says):
