@@ -65,12 +65,16 @@ class Unreadable(ValueError):
 # ---------------------------------------------------------------- what is sent
 
 
-def encode(value):
+def encode(value, *, compact=False):
     """Any nesting of arrays, numbers, words, tuples and dicts as outline and bytes.
 
     Arrays lie behind each other in the bytes, each at the next multiple of ALIGNED; the
     outline says where, and of what type and shape. Nothing in it is code: what comes
     back cannot act when it is read.
+
+    Args:
+        value: what to send.
+        compact: whether lists of plain numbers may become arrays.
     """
     blob = bytearray()
 
@@ -81,7 +85,7 @@ def encode(value):
             return {"value": None}
         if type(part).__name__ == "Given":  # the class lives where child.py does not
             return {"given": part.name}
-        if isinstance(part, (tuple, list)) and not only_numbers(part):
+        if isinstance(part, (tuple, list)) and not (compact and only_numbers(part)):
             return {"tuple": [visit(entry) for entry in part]}
         if isinstance(part, dict):
             return {"dict": {str(key): visit(entry) for key, entry in part.items()}}
@@ -183,9 +187,9 @@ def view(name, shape, start, blob, end):
     return flat.reshape(shape), start + flat.nbytes
 
 
-def pack(name, value):
-    """One frame."""
-    return frame_of(name, *encode(value))
+def pack(name, value, *, compact=False):
+    """One frame; see `encode`."""
+    return frame_of(name, *encode(value, compact=compact))
 
 
 def frame_of(name, outline, blob):
@@ -687,7 +691,8 @@ def answer(name, arguments, function, given, write):
         values = arguments.of(name, given)
         before = digest(values)
         got = function(**values)
-        frame = pack(name, {"got": got, "unchanged": before == digest(values)})
+        sent = {"got": got, "unchanged": before == digest(values)}
+        frame = pack(name, sent, compact=True)
         if len(frame) >= MOST_BYTES:
             raise ValueError("returned more than an answer can hold")
         write_all(write, frame)

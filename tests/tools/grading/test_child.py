@@ -45,11 +45,18 @@ def test_what_is_sent_comes_back(value):
     ],
 )
 def test_numbers_in_any_form_are_numbers(value, back):
-    found = child.decode(*child.encode(value))
+    found = child.decode(*child.encode(value, compact=True))
     assert type(found) is type(back)
     for one, other in zip(np.atleast_1d(found), np.atleast_1d(back), strict=True):
         assert np.asarray(one).dtype == np.asarray(other).dtype
         assert np.array_equal(one, other)
+
+
+def test_arguments_stay_what_they_are():
+    """A function that is given a list of integers must not get an array."""
+    found = child.decode(*child.encode({"seeds": [1, 2], "rate": 0.5}))
+    assert found == {"seeds": (1, 2), "rate": 0.5}
+    assert {type(seed) for seed in found["seeds"]} == {int}
 
 
 @pytest.mark.parametrize(
