@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from unrolled.checks import read_array
+from unrolled.checks import check_array, read_array
 
 DISTANCE = 5  # standard deviations between a guard's bound and the mean over base seeds
 
@@ -117,7 +117,7 @@ def how_many(flags: npt.ArrayLike, of: int | None = None) -> str:
         >>> how_many([True, False, True]), how_many(0, of=5)
         ('2 of 3', 'none of 5')
     """
-    flags = read_array("flags", flags)
+    flags = check_array("flags", flags, (...,), None)
     total = flags.size if of is None else of
     k = int(flags.sum())
     if k == 0:
