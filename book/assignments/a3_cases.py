@@ -83,7 +83,7 @@ def match_cases(rng):
         budget = counts[count](units) + off
         return Case(name, {"count": Given(count), "budget": int(budget)}, points)
 
-    # more than a thousand: beyond the list that page 4.6 looks in
+    # more than a thousand, beyond the list that page 4.6 looks in,
     # and odd, which a search in steps of two from 0 jumps over
     exact, large = 2 * rng.integers(600, 2000) + 1, rng.integers(30_000, 50_000)
     one = int(counts[straight[1]](1))
@@ -220,8 +220,10 @@ def compare_pairs(a, b, margin):
 
 STEPS = 8
 # What the prompt promises, after ten updates or fewer and after forty, which magnify
-# roundings. In float32, 1,600 networks came within 2e-5 after six or three.
-SAME, SAME_LATER = 1e-3, 1e-2
+# roundings. In float32, 1,600 of the book's networks came within 2e-5 after eight, 400
+# within 4e-5 after forty, and 60 of Keras's within 1e-4. Mistakes are off by 0.02 and
+# more; but for AdamW, whose small decay is not seen.
+SAME, SAME_LATER = 1e-3, 5e-3
 LAYERS = {"SimpleRNN": RNN, "LSTM": LSTM, "GRU": GRU}
 
 
