@@ -32,12 +32,22 @@ class Group:
 
     def ran_out(self):
         """Whether the kernel had to end a process because memory ran out."""
-        for name in ("memory.events", "memory.oom_control"):
-            with contextlib.suppress(OSError):
-                text = (self.folders["memory"] / name).read_text("ascii")
-                counts = dict(line.split() for line in text.splitlines())
-                return int(counts.get("oom_kill", 0)) > 0
-        return False
+        return self.counted("memory", "memory.events", "oom_kill") or self.counted(
+            "memory", "memory.oom_control", "oom_kill"
+        )
+
+    def too_many(self):
+        """Whether the kernel had to refuse a process."""
+        return self.counted("pids", "pids.events", "max")
+
+    def counted(self, what, file, event):
+        """Whether an event has happened, as a file of the kernel's interface says."""
+        try:
+            text = (self.folders[what] / file).read_text("ascii")
+        except OSError:  # the other version of the interface
+            return False
+        counts = dict(line.split() for line in text.splitlines())
+        return int(counts.get(event, 0)) > 0
 
     def remove(self):
         """Kill what is left in the group, then remove it."""

@@ -325,7 +325,7 @@ HOSTILE = {
         FIRST,
         "MemoryError",
     ),
-    "fork-bomb": ([FORK_BOMB, *RIGHT], NOTHING, "ended the process"),
+    "fork-bomb": ([FORK_BOMB, *RIGHT], NOTHING, "started more than"),
     "patches-numpy": ([PATCHED_NUMPY], NOTHING, "wrong"),
     "patches-the-grader": ([PATCHED_GRADER], NOTHING, "wrong"),
     "reads-the-grader": ([READS_THE_GRADER], NOTHING, "True: nothing else there"),

@@ -232,8 +232,10 @@ def test_no_control_group_is_left(tmp_path, monkeypatch, whole_sandbox):
     assert not [path for g in groups for path in g.folders.values() if path.exists()]
 
 
-@pytest.mark.parametrize("name", ["hoards-shared-memory", "allocates-without-end"])
-def test_memory_is_limited_without_control_groups(
+@pytest.mark.parametrize(
+    "name", ["hoards-shared-memory", "allocates-without-end", "fork-bomb"]
+)
+def test_all_is_limited_without_control_groups(
     tmp_path, monkeypatch, whole_sandbox, name
 ):
     monkeypatch.setattr(cgroup, "make", lambda *_: None)
