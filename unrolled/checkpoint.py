@@ -26,6 +26,10 @@ def save(model: "SequenceModel", path: str | os.PathLike[str]) -> None:
     path = check_path("path", path)
     if not model.built:
         raise ValueError("the model has no weights yet; fit it or build it first")
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError(
+            f"path is {str(path)!r}; expected a file's name in a folder that exists"
+        )
     state = get_state(model)
     for name, array in state.items():
         if name.startswith(("weights/", "slots/")) and not np.isfinite(array).all():

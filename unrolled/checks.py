@@ -39,6 +39,8 @@ def read_array(name: str, value: npt.ArrayLike | None) -> Array:
         raise ValueError(
             f"{name} is {type(value).__name__}; expected an array ({error})"
         ) from error
+    if array.dtype.kind == "O" and array.ndim == 0:
+        raise ValueError(f"{name} is {type(value).__name__}; expected an array")
     if array.dtype.kind not in "fiub":
         raise ValueError(f"{name} has dtype {array.dtype}; expected real numbers")
     return array
@@ -116,7 +118,8 @@ def check_array(
     if not np.isfinite(array).all():
         if np.isfinite(given).all():
             first = given.flat[np.isfinite(array).argmin()]
-            raise ValueError(f"{name} holds {first:.3g}, too large for {array.dtype}")
+            number = np.format_float_scientific(first, precision=2, trim="-")
+            raise ValueError(f"{name} holds {number}, too large for {array.dtype}")
         raise ValueError(f"{name} holds NaN or infinity; expected finite numbers")
     return array
 

@@ -1,7 +1,7 @@
 """Layers put together: one above the other, or reading in both directions."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -160,6 +160,8 @@ class Stack(Composite):
     """
 
     def __init__(self, layers: Sequence[Layer], *, seed: Seed = 0) -> None:
+        if not isinstance(layers, Iterable):
+            raise ValueError(f"layers is {layers!r}; expected a list of layers")
         layers = list(layers)
         if not layers:
             raise ValueError("layers is empty; expected at least one layer")

@@ -96,7 +96,7 @@ def _read_outputs(name: str, outputs: npt.ArrayLike, ensemble: bool) -> Array:
     """Return what a network gave as floats; NaN may be among them."""
     array = as_floats(read_array(name, outputs))
     if array.size == 0 or array.ndim < 1 + ensemble:
-        axes = "(networks, …, classes)" if ensemble else "(…, classes)"
+        axes = "(networks, …, outputs)" if ensemble else "(…, outputs)"
         raise ValueError(f"{name} has shape {array.shape}; expected {axes}")
     return array
 

@@ -153,7 +153,7 @@ class SequenceModel:
         data, held_out = self._check_data(x, y), None
         batch_size = check_integer("batch_size", batch_size, 1)
         epochs = check_integer("epochs", epochs, 1)
-        if verbose not in (0, 1, 2, "auto"):
+        if not isinstance(verbose, (int, str)) or verbose not in (0, 1, 2, "auto"):
             raise ValueError(f"verbose is {verbose!r}; expected 0, 1, 2 or 'auto'")
         validation_split = check_between("validation_split", validation_split, 0, 1)
         if validation_data is not None:
@@ -495,6 +495,9 @@ class SequenceClassifier(SequenceModel):
 
     def metrics(self, outputs: Array, y: Array) -> dict[str, PerNetwork]:
         """Return the accuracy: the share of labels whose output is the largest."""
+        shapes = (outputs.shape[:-1], outputs.shape[1:-1])[: 1 + self._is_ensemble]
+        if np.shape(y) not in shapes:
+            raise ValueError(f"y has shape {np.shape(y)}; expected {shapes[0]}")
         right = outputs.argmax(axis=-1) == y
         axes = tuple(range(int(self._is_ensemble), right.ndim))
         return as_results({"accuracy": right.mean(axis=axes)})

@@ -45,7 +45,11 @@ def clip_by_global_norm(
     networks = next(iter(gradients.values())).shape[: int(ensemble)]
     # One row per network: then its sum runs in the same order as for it alone.
     rows = [g.reshape(*networks, -1) for g in gradients.values()]
-    norm = np.sqrt(sum((row**2).sum(axis=-1) for row in rows))
+    with np.errstate(over="ignore"):
+        norm = np.sqrt(sum((row**2).sum(axis=-1) for row in rows))
+        if not np.isfinite(norm).all():  # perhaps only the squares are too large
+            wide = np.sqrt(sum((row.astype(float) ** 2).sum(axis=-1) for row in rows))
+            norm = np.where(np.isfinite(norm), norm, wide.astype(norm.dtype))
     factor = max_norm / np.maximum(norm, max_norm)  # (networks,) or ()
     clipped = {}
     for name, g in gradients.items():
@@ -138,6 +142,10 @@ class Optimizer:
                 got = getattr(w, "dtype", type(w).__name__)
                 raise ValueError(
                     f"weights[{name!r}] is {got}; expected an array of floats"
+                )
+            if not w.flags.writeable:
+                raise ValueError(
+                    f"weights[{name!r}] is read-only; expected one to change"
                 )
         shapes = {name: g.shape for name, g in gradients.items()}
         expected = {name: w.shape for name, w in weights.items()}

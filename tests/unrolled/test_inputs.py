@@ -143,7 +143,7 @@ BAD_X = {
     "NaN": (NAN, "NaN or infinity; expected finite numbers"),
     "infinity": (INF, "NaN or infinity; expected finite numbers"),
     "object": (X.astype(object), "dtype object; expected real numbers"),
-    "None": (None, r"(dtype object|shape \(\)); expected"),
+    "None": (None, "NoneType; expected an array"),
     "strings": (X.astype(str), "dtype <U.*; expected real numbers"),
     "complex": (X * 1j, "dtype complex128; expected real numbers"),
     "ragged": ([[[1, 2, 3]], [[1, 2]]], r"ragged; expected an array of shape \("),

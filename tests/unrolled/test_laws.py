@@ -3,6 +3,7 @@
 import copy
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,7 @@ from unrolled.course import draw_runs, how_many, lies_above, mean_interval, show
 from unrolled.generators import get_states
 from unrolled.losses import mean_squared_error, softmax_cross_entropy
 from unrolled.tasks.mnist import read_npz
+from unrolled.tasks.reber import allowed_next
 from unrolled.tasks.synthetic import one_hot
 
 each = pytest.mark.parametrize
@@ -584,6 +586,7 @@ def test_sizes_may_be_integers_of_any_kind():
 # Messages
 
 rng = np.random.default_rng(0)
+NOWHERE = Path("nowhere") / "model.npz"
 SAYS = [
     ("x holds 1e+300, too large for float32", lambda: LSTM(2).forward(X * 1e300)),
     ("x holds -1e+300, too large for float32", lambda: fitted().predict(X * -1e300)),
@@ -608,6 +611,27 @@ SAYS = [
      "plain numbers", lambda: LSTM(2).forward(sparse(X))),
     ("optimizer is <class 'unrolled.optimizers.Adam'>; expected one of 'sgd', 'adam', "
      "or an optimiser such as Adam()", lambda: classifier(optimizer=Adam)),
+    *[("x holds 1e+4000, too large for float32",
+       lambda: LSTM(2).forward(X.astype("g") * np.longdouble("1e4000")))]
+    * (np.finfo("g").maxexp > 1024),  # some machines have no longer floats
+    ("x is NoneType; expected an array", lambda: fitted().fit(None, Y)),
+    ("x is dict; expected an array", lambda: fitted().fit({"x": X}, Y)),
+    ("y is set; expected an array", lambda: fitted().fit(X, {0, 1, 2})),
+    ("x is generator; expected an array", lambda: fitted().predict(x for x in X)),
+    ("verbose is [1]; expected 0, 1, 2 or 'auto'",
+     lambda: fitted().fit(X, Y, verbose=[1])),
+    ("y has shape (4, 1); expected (4,)",
+     lambda: fitted().metrics(np.ones((4, 3)), Y[:, None])),
+    ("weights['w'] is read-only; expected one to change",
+     lambda: SGD().apply({"w": np.broadcast_to(1.0, 2)}, {"w": np.ones(2)})),
+    ("predictions has shape (); expected (…, outputs)",
+     lambda: mean_squared_error(1.0, 1.0)),
+    ("layers is None; expected a list of layers", lambda: Stack(None)),
+    ("path is '.'; expected a file's name in a folder that exists",
+     lambda: fitted().save(".")),
+    (f"path is {str(NOWHERE)!r}; expected a file's name in a folder that exists",
+     lambda: fitted().save(NOWHERE)),
+    ("text is None; expected a string of BTSXPVE", lambda: allowed_next(None)),
     ("layer 0 is <class 'unrolled.lstm.LSTM'>; expected a layer",
      lambda: classifier([LSTM])),
     ("verbose is 3; expected 0, 1, 2 or 'auto'", lambda: fitted().fit(X, Y, verbose=3)),
@@ -663,6 +687,18 @@ def test_messages(says, call):
     with pytest.raises(ValueError) as caught:
         call()
     assert str(caught.value) == says
+
+
+@each("kind", ["f2", "f4"])
+def test_large_gradients_are_clipped_not_lost(kind):
+    large = {"f2": 300, "f4": 1e30}[kind]
+    with_small = np.array([[large, large], [3, 4]], kind)
+    alone, norm = clip_by_global_norm({"w": with_small[0]}, 1)
+    assert norm == pytest.approx(large * 2**0.5, rel=1e-3)
+    np.testing.assert_allclose(alone["w"], 0.5**0.5, rtol=1e-3)
+    both, _ = clip_by_global_norm({"w": with_small}, 1, ensemble=True)
+    small, _ = clip_by_global_norm({"w": with_small[1]}, 1)
+    assert as_bytes(both["w"]) == as_bytes(np.stack([alone["w"], small["w"]]))
 
 
 def test_what_is_a_float_is_python_s():

@@ -119,6 +119,8 @@ def allowed_next(text: str) -> set[str]:
         >>> allowed_next("BPBTXSE")  # the second symbol comes again
         {'P'}
     """
+    if not isinstance(text, str):
+        raise ValueError(f"text is {text!r}; expected a string of {SYMBOLS}")
     state = 0
     for t, symbol in enumerate(text):
         if symbol not in EMBEDDED[state]:
