@@ -72,7 +72,8 @@ assignments: install-teach  ## make hand-outs and autograders from the masters
 
 grade: which-assignment install-teach  ## grade a class (ASSIGNMENT=a2 FROM=submissions TO=grades SCHEDULER=tcp://…)
 	@$(BIN)/python -m tools.grading.grade "$(ASSIGNMENT)" "$(FROM)" --output "$(TO)" \
-	  $(if $(AGAIN),--again) $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
+	  $(if $(AGAIN),--again) $(if $(UNSAFE),--unsafe) \
+	  $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
 
 serve: book  ## show the site at localhost (PORT=8000)
 	@$(BIN)/python -m tools.site.serve --port "$(PORT)"

@@ -459,6 +459,29 @@ def test_feedback_of_those_who_are_gone_goes_too(tmp_path, whole_sandbox):
     assert [path.name[:5] for path in pages.glob("*.html")] == ["stays"]
 
 
+SAYS_ITS_PEAK = """
+import resource
+import sys
+
+from tools.grading import grade
+
+status = grade.main()
+print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+sys.exit(status)
+"""
+
+
+def test_no_more_submissions_are_held_than_run(tmp_path, whole_sandbox):
+    """320 MB of notebooks; the grader itself and a few of them take half as much."""
+    for number in range(40):
+        submit(tmp_path, f"student-{number}", ["#" + "x" * 8_000_000])
+    command = [sys.executable, "-c", SAYS_ITS_PEAK, *arguments(tmp_path)]
+    ended = subprocess.run(
+        command, capture_output=True, encoding="utf-8", cwd=ROOT, check=True
+    )
+    assert int(ended.stdout.split("peak ")[1]) < 300
+
+
 # ------------------------------------------------------------------ failing closed
 
 
