@@ -79,7 +79,7 @@ def as_bytes(result):
 
 def assert_close(ours, theirs, tolerance):
     for a, b in zip(ours, theirs, strict=True):
-        assert a.shape == b.shape
+        assert np.shape(a) == b.shape
         assert np.abs(np.asarray(a) - np.asarray(b)).max() <= tolerance
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from unrolled.checks import check_array, read_array
+from unrolled.checks import read_array
 
 DISTANCE = 5  # standard deviations between a guard's bound and the mean over base seeds
 
@@ -112,12 +112,17 @@ def how_many(flags: npt.ArrayLike, of: int | None = None) -> str:
         flags: one truth value for each run, any shape; or the number of true ones.
         of: how many runs there were, if `flags` is a number.
 
+    Raises:
+        ValueError: `flags` are no numbers, or NaN or masked entries are among them.
+
     Example:
         >>> from unrolled.course import how_many
         >>> how_many([True, False, True]), how_many(0, of=5)
         ('2 of 3', 'none of 5')
     """
-    flags = check_array("flags", flags, (...,), None)
+    flags = read_array("flags", flags)
+    if not np.isfinite(flags).all():
+        raise ValueError("flags holds NaN; expected truth values")
     total = flags.size if of is None else of
     k = int(flags.sum())
     if k == 0:

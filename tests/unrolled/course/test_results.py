@@ -60,6 +60,7 @@ def test_how_many():
     assert how_many([1 > 0] * 5) == "all 5"
     assert how_many(4, of=5) == "4 of 5"
     assert how_many(0, of=5) == "none of 5"
+    assert how_many([]) == "none of 0"
 
 
 def test_say_prints_outside_of_a_notebook(capsys):
