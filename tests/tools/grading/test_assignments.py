@@ -184,6 +184,10 @@ def test_student_checks_without_otter(handouts, tmp_path, name):
         archive.extractall(tmp_path)
     stub = [c for c in handout_cells(handouts, name) if not is_experiment(c)]
     solved = [c for c in solved_cells(name) if not is_experiment(c)]
+    # By these the grader knows a submission, and `Grader` its tests.
+    assert f'grader = Grader("{name}")' in "\n".join(stub)
+    tests = (tmp_path / name / "tests" / "q1.py").read_text("utf-8")
+    assert tests.startswith(f'assignment = "{name}"\n')
     said = {}
     for kind, cells in {"stub": stub, "solved": solved}.items():
         path = tmp_path / f"{kind}.json"
@@ -250,7 +254,7 @@ def test_grader_on_solution_and_stub(handouts, tmp_path, name):
 
 
 def read_scores(folder):
-    text = (folder / "scores.csv").read_text("utf-8")
+    text = (folder / "scores.csv").read_text("utf-8-sig")
     return list(csv.DictReader(io.StringIO(text)))
 
 
