@@ -46,7 +46,7 @@ def load(model: "SequenceModel", path: str | os.PathLike[str]) -> None:
     changed = [*model.weights.values()]
     changed += [a for slots in model.optimizer.slots.values() for a in slots]
     try:
-        with undo_on_failure(changed, model.all_parts()):
+        with undo_on_failure(changed, model._all_parts()):
             set_state(model, state)
     # A file that something else wrote can make this raise nearly anything.
     except Exception as error:
@@ -65,7 +65,7 @@ def get_state(model: "SequenceModel") -> dict[str, Any]:
     state: Arrays = {f"weights/{name}": w for name, w in model.weights.items()}
     for name, slots in model.optimizer.slots.items():
         state |= {f"slots/{name}/{k}": slot for k, slot in enumerate(slots)}
-    made = [model, *model.body.all_layers(), model.head]
+    made = [model, *model.body._all_layers(), model.head]
     return state | {
         "features": np.array(model.body.features),
         "optimizer": _to_json(_settings(model.optimizer)),

@@ -56,14 +56,14 @@ class Composite(Layer):
             for key, weight in part.weights.items()
         }
 
-    def all_layers(self) -> list[Layer]:
+    def _all_layers(self) -> list[Layer]:
         """Return this layer and all that it is made of, at any depth."""
         parts = self.parts.values()
-        return [self, *(layer for part in parts for layer in part.all_layers())]
+        return [self, *(layer for part in parts for layer in part._all_layers())]
 
     def _check_different(self) -> None:
         """Refuse one layer, or one weight, under two names: each would move twice."""
-        layers = [id(layer) for layer in self.all_layers()]
+        layers = [id(layer) for layer in self._all_layers()]
         weights = [id(weight) for weight in self.weights.values()]
         if len({*layers, *weights}) < len(layers) + len(weights):
             raise ValueError("the same layer is used twice; expected different layers")
@@ -97,7 +97,7 @@ class Composite(Layer):
         self, rngs: list[np.random.Generator], networks: int | None
     ) -> None:
         """Let all layers draw from these generators; see `Layer.use_generators`."""
-        with undo_on_failure(objects=self.all_layers()):
+        with undo_on_failure(objects=self._all_layers()):
             super().use_generators(rngs, networks)
             for part in self.parts.values():
                 part.use_generators(rngs, networks)

@@ -74,7 +74,7 @@ class Layer:
                 f"{type(self).__name__} is built for {self.features} features already"
             )
         features = check_integer("features", features, 1)
-        with undo_on_failure(objects=self.all_layers()):
+        with undo_on_failure(objects=self._all_layers()):
             self._build(features)
 
     def _build(self, features: int) -> None:
@@ -85,7 +85,7 @@ class Layer:
             for name, (shape, initializer) in self._specification().items()
         }
 
-    def all_layers(self) -> "list[Layer]":
+    def _all_layers(self) -> "list[Layer]":
         """Return this layer and all that it is made of, at any depth."""
         return [self]
 

@@ -369,16 +369,16 @@ class SequenceModel:
             raise ValueError(
                 f"the model is built for {self.body.features} features already"
             )
-        with undo_on_failure(objects=self.all_parts()):
+        with undo_on_failure(objects=self._all_parts()):
             for part in (self.body, self.head):
                 part.use_generators(self.rngs, self.networks)
             if not self.body.built:
                 self.body.build(features)
             self.head.build(self.body.output_features)
 
-    def all_parts(self) -> list[Any]:
+    def _all_parts(self) -> list[Any]:
         """Return everything whose attributes hold the state of the model."""
-        return [self, self.optimizer, *self.body.all_layers(), self.head]
+        return [self, self.optimizer, *self.body._all_layers(), self.head]
 
     def get_weights(self) -> list[Array]:
         """Return copies of the weights, in Keras's order."""

@@ -81,7 +81,6 @@ class Optimizer:
             `clip_by_global_norm`; None does not clip.
 
     Attributes:
-        learning_rate: size of the next step; may be set between steps.
         iterations: how many steps have been taken.
         slots: for each weight, by name, the arrays of its shape that the optimiser
             keeps from step to step.

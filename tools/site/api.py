@@ -141,7 +141,7 @@ def find_entry(app, env, node, code):
 
 
 def short_name(full, entry):
-    """`LSTM.build` for `unrolled.LSTM.build`, `latch` for `unrolled.tasks.latch`."""
+    """`LSTM.forward` for `unrolled.LSTM.forward`, `latch` for `unrolled.tasks.latch`."""
     return ".".join(full.split(".")[-2 if entry.objtype in MEMBERS else -1 :])
 
 
