@@ -65,7 +65,10 @@ class Book:
         Raises:
             ValueError: `pattern` leads out of the checkout.
         """
-        found = self.root.glob(self._relative(pattern))
+        try:
+            found = list(self.root.glob(self._relative(pattern)))
+        except OSError as error:  # such as a name that is too long
+            raise ValueError(f"pattern is {pattern!r}: {error.strerror}") from error
         hidden = (".", "_")
         return sorted(
             p
@@ -240,7 +243,31 @@ class Book:
         stamp, index = self.html / ".fingerprint", self.html / "index.html"
         if not stamp.exists() or not index.exists():
             return False
-        return stamp.read_text(encoding="utf-8") == self.site_fingerprint()
+        return stamp.read_bytes() == self.site_fingerprint().encode()
+
+
+def check_command(root, processes):
+    """Check what commands that run pages have in common, before anything changes.
+
+    Also makes `UNROLLED_MNIST` absolute: pages run elsewhere.
+
+    Args:
+        root: folder that should be a checkout, absolute.
+        processes: how many pages at a time.
+
+    Raises:
+        ValueError: one is wrong.
+    """
+    if processes < 1:
+        raise ValueError(f"--processes is {processes}; expected 1 or more")
+    if not (root / "_toc.yml").exists():
+        raise ValueError(f"--root is {str(root)!r}; expected a checkout of the book")
+    named = os.environ.get("UNROLLED_MNIST")
+    if named and named != "embedded":
+        from unrolled.tasks.mnist import read_npz
+
+        os.environ["UNROLLED_MNIST"] = str(Path(named).expanduser().absolute())
+        read_npz(os.environ["UNROLLED_MNIST"])
 
 
 def page_environment(folder, root=None):

@@ -19,6 +19,9 @@ REASONS = {
     errno.EDQUOT: "your share of the disk is full: make room",
     errno.EROFS: "nothing can be written there: use a folder that is yours",
     errno.EACCES: "access is denied: use a folder that is yours",
+    errno.EEXIST: "something else lies there: move it away",
+    errno.EISDIR: "something else lies there: move it away",
+    errno.ENOTDIR: "something else lies there: move it away",
     errno.EPERM: "access is denied: use a folder that is yours",
 }
 

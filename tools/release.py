@@ -40,6 +40,8 @@ def main(argv=None):
         parser.error(f"--tag is {options.tag}; expected v{version}, as pyproject.toml")
     if missing := unprepared(version):
         parser.error("not ready for " + version + ": " + "; ".join(missing))
+    if options.output.exists() and not options.output.is_dir():
+        parser.error(f"--output is {str(options.output)!r}; expected a folder")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         new = Path(folder, "new")
         build(new)

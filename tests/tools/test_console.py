@@ -80,6 +80,7 @@ console.run(main, "Go on.")"""
             b"/site",
             "/site cannot be written: nothing can be written there",
         ),
+        (errno.EEXIST, "/site", "/site cannot be written: something else lies there"),
         (errno.EACCES, "/site", "/site cannot be written: access is denied"),
     ],
 )

@@ -166,6 +166,10 @@ def main(argv=None):
     root = options.root.resolve()
     os.environ.setdefault("UNROLLED_MNIST", "embedded")  # the same on every machine
     try:
+        checkout.check_command(root, options.processes)
+    except ValueError as error:
+        parser.error(str(error))
+    try:
         with console.alone(root / "_build" / "replicate.lock", "replication"):
             ledgers, failures = replicate(
                 root, options.seeds, options.scheduler, options.processes

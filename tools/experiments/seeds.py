@@ -251,7 +251,7 @@ def report(rows, seeds, path):
             if r[name]:
                 print(f"    {name}: {r[name]}")
     pages = sorted({r["page"] for r in rows})
-    width = max(map(len, pages))
+    width = max(map(len, pages), default=4)
     print(
         f"\n{'page':{width}}" + "".join(f"{name:>10}" for name in (*KINDS, "failures"))
     )
@@ -283,6 +283,11 @@ def main(argv=None):
         parser.error(f"--seeds {options.seeds}: expected whole numbers, 0 or more")
     root = options.root.resolve()
     book = checkout.Book(root, root / "_build")
+    os.environ.setdefault("UNROLLED_MNIST", "embedded")  # the same on every machine
+    try:
+        checkout.check_command(root, options.processes)
+    except ValueError as error:
+        parser.error(str(error))
     try:
         found = {page for pattern in options.only for page in book.pages(pattern)}
     except ValueError as error:
@@ -290,7 +295,6 @@ def main(argv=None):
     pages = sorted(found)
     if not pages:
         parser.error(f"--only {options.only} matches no page of {root}")
-    os.environ.setdefault("UNROLLED_MNIST", "embedded")  # the same on every machine
     folder = root / "_build" / "seeds"
     drawn = folder / "drawn.json"
     with console.alone(root / "_build" / "seeds.lock", "run of seeds"):

@@ -26,7 +26,7 @@ import yaml
 from sphinx_external_toc.parsing import MalformedError, parse_toc_yaml
 
 from tools import console
-from tools.checkout import ANSI, Book, page_environment
+from tools.checkout import ANSI, Book, check_command, page_environment
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
 INTERRUPTED = "Interrupted; what has run is kept. Run the same command again to go on."
@@ -67,14 +67,11 @@ def main(argv=None):
         "--check", action="store_true", help="exit 1 if anything is out of date"
     )
     options = parser.parse_args(argv)
-    if options.processes < 1:
-        parser.error(f"--processes is {options.processes}; expected 1 or more")
     root = options.root.resolve()
-    if not (root / "_toc.yml").exists():
-        parser.error(
-            f"--root is {str(options.root)!r}; expected a checkout of the book"
-        )
-
+    try:
+        check_command(root, options.processes)
+    except ValueError as error:
+        parser.error(str(error))
     output = (options.output or root / "_build").resolve()
     if not is_ours(output, root):
         parser.error(
@@ -82,9 +79,6 @@ def main(argv=None):
             "expected a new or empty folder, or that of an earlier build"
         )
     book = Book(root, output)
-    named = os.environ.get("UNROLLED_MNIST")
-    if named and named != "embedded":  # the pages run elsewhere: no relative path
-        os.environ["UNROLLED_MNIST"] = str(Path(named).expanduser().absolute())
     try:  # whatever can be wrong, before anything changes
         pages = book.pages(options.only)
     except ValueError as error:
@@ -220,6 +214,7 @@ def execute(book, fingerprints, processes):
         KeyboardInterrupt: after Ctrl-C; the pages that had ended are kept.
     """
     pages = list(fingerprints)
+    processes = min(processes, len(pages))
     print(
         f"Execute:  {len(pages)} of {len(book.pages())} pages, {processes} at a time.",
         flush=True,

@@ -112,7 +112,25 @@ def test_a_dask_cluster_gives_the_same(replicated, book, run, cluster):
     assert (status, said, ran) == (replicated.status, replicated.said, replicated.ran)
 
 
-def test_seeds_are_checked(capsys):
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--seeds", "-1"], "0 or more"),
+        (["--processes", "0"], "--processes is 0; expected 1 or more"),
+        (["--root", "nowhere"], "nowhere'; expected a checkout of the book"),
+    ],
+)
+def test_wrong_input_is_refused(capsys, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stop:
-        replicate.main(["--seeds", "-1"])
-    assert stop.value.code == 2 and "0 or more" in capsys.readouterr().err
+        replicate.main(arguments)
+    assert stop.value.code == 2 and says in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_digits_that_are_not_there_are_refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("UNROLLED_MNIST", "nowhere.npz")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        replicate.main([])
+    assert stop.value.code == 2 and "nowhere.npz" in capsys.readouterr().err

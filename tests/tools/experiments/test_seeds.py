@@ -127,6 +127,8 @@ def test_fresh_seeds_are_drawn_and_kept_until_they_have_run(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["--processes", "0"], "--processes is 0; expected 1 or more"),
+        (["--root", "nowhere"], "nowhere'; expected a checkout of the book"),
         (["--draw", "0"], "expected 1 or more"),
         (["--seeds", "-1"], "0 or more"),
         (["--only", "book/9*"], "matches no page"),
@@ -136,6 +138,12 @@ def test_refuses(capsys, arguments, says):
     with pytest.raises(SystemExit):
         seeds.main(arguments)
     assert says in capsys.readouterr().err
+
+
+def test_a_page_without_assertions(tmp_path):
+    """Has no row; the table is there."""
+    assert seeds.report(seeds.tabulate({}), [1], tmp_path / "table.csv") == 0
+    assert (tmp_path / "table.csv").read_text("utf-8").startswith("page,at,")
 
 
 def test_a_chance_is_what_comes_true():

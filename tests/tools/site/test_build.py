@@ -106,6 +106,11 @@ def test_from_nothing_to_a_fresh_site(built):
     assert '"outputs": []' in source
 
 
+def test_a_damaged_stamp_is_none(book, stale):
+    (book / "_build/html/.fingerprint").write_bytes(b"\xff\xfe")
+    assert stale() == (NOTHING, True)
+
+
 def test_a_copy_elsewhere_has_nothing_to_run(built, book):
     result, ran = run(book)
     assert result.returncode == 0 and ran == []
@@ -285,13 +290,14 @@ def test_pages_can_be_named_in_many_ways(tmp_path, pattern, form, slash):
         (["--only", "book/9*"], {}, "--only 'book/9*' matches no page of"),
         (["--only", "/etc/*.ipynb"], {}, "--only: pattern is '/etc/*.ipynb'; expected"),
         (["--only", "../book"], {}, "--only: pattern is '../book'; expected"),
+        (["--only", "x" * 300], {}, "--only: pattern is 'xxx"),
         (["--only", ""], {}, "--only: pattern is ''; expected"),
         (["--only", "C:\\book\\plain.ipynb"], {}, "plain.ipynb"),
         (["--processes", "0"], {}, "--processes is 0; expected 1 or more"),
         (
             ["--root", "nowhere"],
             {},
-            "--root is 'nowhere'; expected a checkout of the book",
+            "nowhere'; expected a checkout of the book",
         ),
     ],
 )
