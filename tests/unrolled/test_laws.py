@@ -6,12 +6,12 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import need
 from tests.unrolled.test_inputs import classifier, fitted, regressor
 from tests.unrolled.test_layers import CELLS, as_bytes, make
 from unrolled import (
@@ -102,7 +102,7 @@ LOST = {
     "duration": lambda a: a.astype("timedelta64[s]"),
     "text": lambda a: a.astype(str),
     "objects": lambda a: a.astype(object),
-    "missing": lambda a: pd.Series([*a.ravel()[1:], None], dtype="Float64"),
+    "missing": lambda a: need("pandas").Series([*a.ravel()[1:], None], dtype="Float64"),
     "records": lambda a: a.astype([("a", float)]),
 }  # fmt: skip
 V = np.array([1.0, 2, 3, 4])
@@ -170,8 +170,12 @@ def test_what_loses_nothing_is_taken():
     for x in (whole, X.tolist(), list(X), np.asfortranarray(X), X.astype(">f8")):
         expected = LSTM(2).forward(X)
         assert as_bytes(LSTM(2).forward(x)) == as_bytes(expected)
-    assert mean_interval(pd.Series(V, index=list("dcba"))) == mean_interval(V)
-    assert mean_interval(pd.array([1, 2, 3, 4], dtype="Int64")) == mean_interval(V)
+    assert mean_interval(need("pandas").Series(V, index=list("dcba"))) == mean_interval(
+        V
+    )
+    assert mean_interval(
+        need("pandas").array([1, 2, 3, 4], dtype="Int64")
+    ) == mean_interval(V)
 
 
 NUMBERS = {
