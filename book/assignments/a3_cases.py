@@ -221,7 +221,7 @@ def compare_pairs(a, b, margin):
 STEPS = 8
 # What the prompt promises, after ten updates or fewer and after forty, which magnify
 # roundings. In float32, 1,600 of the book's networks came within 2e-5 after eight, 400
-# within 4e-5 after forty, and 60 of Keras's within 1e-4. Mistakes are off by 0.02 and
+# within 4e-5 after forty, and 60 of Keras's within 1e-4. Mistakes are off by 0.01 and
 # more; but for AdamW, whose small decay is not seen.
 SAME, SAME_LATER = 1e-3, 5e-3
 LAYERS = {"SimpleRNN": RNN, "LSTM": LSTM, "GRU": GRU}
