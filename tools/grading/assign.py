@@ -19,7 +19,8 @@ from pathlib import Path
 import nbformat
 import yaml
 
-from tools.checkout import package_files
+from tools import console
+from tools.checkout import hash_files, package_files
 
 ROOT = Path(__file__).parents[2]
 MASTERS = ROOT / "book" / "assignments"
@@ -63,16 +64,59 @@ def main(argv=None):
     masters = sorted(options.masters.glob("*.ipynb"))
     if not masters:
         parser.error(f"--masters {options.masters}: there is no notebook")
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.output.parent) as folder:
-        made = Path(folder) / "made"
+    for master in masters:
+        if not master.with_name(f"{master.stem}_cases.py").exists():
+            parser.error(f"--masters: {master} has no {master.stem}_cases.py beside it")
+    options.output.mkdir(parents=True, exist_ok=True)
+    with (
+        console.alone(options.output / "assign.lock", "run of this command"),
+        tempfile.TemporaryDirectory(dir=options.output) as folder,
+    ):
+        made = Path(folder)
         for master in masters:
-            make(master, made)
+            stamp = options.output / "made" / f"{master.stem}.txt"
+            if is_made(options.output, master, stamp):
+                print(f"{master.stem}: up to date")
+                continue
+            try:
+                make(master, made)
+            except ValueError as error:
+                print(error, file=sys.stderr)
+                return 1
+            stamp.unlink(missing_ok=True)
+            for path in zips(made, master.stem):
+                target = options.output / path.relative_to(made)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                path.replace(target)
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            stamp.write_text(fingerprint(master), encoding="utf-8")
             print(f"{master.stem}: hand-out and autograder")
-        shutil.rmtree(options.output, ignore_errors=True)
-        made.rename(options.output)
     print(f"They are in {options.output}")
     return 0
+
+
+def zips(folder, name):
+    """The two archives of one assignment."""
+    return [folder / kind / f"{name}.zip" for kind in ("handouts", "autograders")]
+
+
+def is_made(output, master, stamp):
+    """Whether both archives are there and made from what is there today."""
+    if not stamp.exists() or not all(
+        path.exists() for path in zips(output, master.stem)
+    ):
+        return False
+    return stamp.read_text(encoding="utf-8") == fingerprint(master)
+
+
+def fingerprint(master):
+    """Hash of all that the archives of one master are made from."""
+    ours = [
+        ROOT / name for name in ("requirements.txt", "requirements.lock", "LICENSE")
+    ]
+    ours += [Path(__file__), *package_files(ROOT / "unrolled")]
+    own = [master, master.with_name(f"{master.stem}_cases.py")]
+    return f"{hash_files(ROOT, ours)} {hash_files(master.parent, own)}"
 
 
 def make(master, output):
@@ -83,12 +127,10 @@ def make(master, output):
         output: folder that gets `handouts/NAME.zip` and `autograders/NAME.zip`.
 
     Raises:
-        ValueError: no cases, otter failed, or something of the solution is left.
+        ValueError: otter failed, or something of the solution is left.
     """
     name = master.stem
     cases = master.with_name(f"{name}_cases.py")
-    if not cases.exists():
-        raise ValueError(f"master {master}: expected {cases.name} beside it")
     with tempfile.TemporaryDirectory() as folder:
         staging = Path(folder)
         notebook = nbformat.read(master, 4)
@@ -181,4 +223,4 @@ def write_zip(path, files):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    console.run(main, "Interrupted; what was made before is as it was.")
