@@ -21,6 +21,9 @@ PAGES = jinja2.Environment(
 # cell, begins as a formula does, in ASCII or in the wide forms of East Asian text.
 FORMULA = re.compile(r"(^|[;,|\t\r\n])(\s*)(?=[=+\-@＝＋－＠])")
 
+# Colours that the histogram is drawn in, and that the page replaces by its own.
+INK, ACCENT = "#48566b", "#004c8c"
+
 
 def write(folder, assignment, results, ignored=(), *, unsafe=False):
     """Write `scores.csv`, `summary.html` and a page in `feedback` for each student.
@@ -30,7 +33,7 @@ def write(folder, assignment, results, ignored=(), *, unsafe=False):
         assignment: `unrolled.course.assignments.Assignment`.
         results: dict from `tools.grading.submissions.Submission` to what
             `grade.grade` returned.
-        ignored: files that are nobody's, in words.
+        ignored: files that belong to no student, in words.
         unsafe: whether there was no sandbox.
     """
     results = dict(sorted(results.items(), key=lambda item: item[0].key))
@@ -115,19 +118,23 @@ def by_question(assignment, results):
 
 
 def histogram(assignment, points):
-    """How many students have how many points, as SVG."""
+    """How many students have how many points, as SVG in the colours of the page."""
     of = sum(question.points for question in assignment.questions)
-    figure = Figure(figsize=(5.4, 2.6), layout="constrained")
+    figure = Figure(figsize=(5.4, 2.4), layout="constrained")
     ax = figure.subplots()
     edges = [number - 0.5 for number in range(int(of) + 2)]
-    ax.hist(points, edges, color="#1f5f8b", rwidth=0.85)
-    ax.set(xlabel=f"points of {of:g}", ylabel="students")
+    ax.hist(points, edges, color=ACCENT, rwidth=0.85)
+    ax.set(xlabel=f"points (of {of:g})", ylabel="students")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
     ax.spines[["top", "right"]].set_visible(False)
+    for artist in (*ax.spines.values(), ax.xaxis.label, ax.yaxis.label):
+        artist.set_color(INK)
+    ax.tick_params(colors=INK)
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None})
+    figure.savefig(file, format="svg", metadata={"Date": None}, transparent=True)
     text = file.getvalue()
+    text = text.replace(INK, "currentColor").replace(ACCENT, "var(--accent)")
     return text[text.index("<svg") :]
 
 
