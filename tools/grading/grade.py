@@ -118,7 +118,7 @@ def grade(assignment, submission, data, secret, script, safe, *, alone=False):
                 "name": case.name,
                 "points": case.points if right else 0,
                 "of": case.points,
-                "says": "" if right else found or says or "no answer came",
+                "says": "" if right else found or says or "gave no answer",
             })
         questions.append(of_question(question, rows))
     return {
@@ -222,9 +222,9 @@ def how_it_went(frames, outer, why):
     if why:
         notes.append(f"The notebook was {why}.")
     elif how == "flood":
-        notes.append("The notebook was stopped: it sent more than answers can hold.")
+        notes.append("The notebook was stopped because it sent too much data.")
     elif how in ("time", f"signal {sandbox.OUT_OF_TIME}"):
-        notes.append("The notebook was stopped after its time had run out.")
+        notes.append("The notebook was stopped because its time had run out.")
     elif "end" not in frames:
         notes.append("The notebook ended the process that ran it.")
     return notes
@@ -320,37 +320,67 @@ def prove(assignment, master, script, safe):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("assignment", help="name: a1, a2 or a3")
-    parser.add_argument("submissions", type=Path, help="folder of submissions")
-    parser.add_argument("--output", type=Path, default=Path("_build/grades"))
-    parser.add_argument("--masters", type=Path, default=MASTERS)
-    parser.add_argument("--scheduler", help="address of a Dask scheduler")
-    parser.add_argument("--processes", type=int, default=os.cpu_count())
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.grading.grade", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument("assignment", help="its name: a1, a2 or a3")
     parser.add_argument(
-        "--again", action="store_true", help="grade all with new inputs"
+        "submissions",
+        type=Path,
+        help="folder with a notebook, or a folder with one inside, for each student",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("_build/grades"),
+        help="folder for the table, the feedback and the summary (%(default)s)",
+    )
+    parser.add_argument(
+        "--masters",
+        type=Path,
+        default=MASTERS,
+        help="folder of the master notebooks and their cases (the book's)",
+    )
+    parser.add_argument(
+        "--scheduler", help="address of a Dask cluster that grades, tcp://HOST:8786"
+    )
+    parser.add_argument(
+        "--processes",
+        type=int,
+        default=os.cpu_count(),
+        help="how many submissions are graded at once (one per processor)",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="grade everyone again, with new inputs"
     )
     parser.add_argument(
         "--unsafe",
         action="store_true",
-        help="grade without bubblewrap: submissions can reach your files",
+        help="grade without a sandbox: submissions can reach your files",
     )
     options = parser.parse_args(argv)
     if not re.fullmatch(r"\w+", options.assignment):
         parser.error(f"assignment {options.assignment!r}: expected a name such as a1")
     cases = options.masters / f"{options.assignment}_cases.py"
     if not cases.exists():
-        parser.error(f"assignment {options.assignment!r}: there is no {cases}")
+        there = sorted(options.masters.glob("*_cases.py"))
+        known = ", ".join(path.stem.removesuffix("_cases") for path in there)
+        parser.error(
+            f"assignment {options.assignment!r}: there is no {cases.name} in "
+            f"{options.masters}; expected one of: {known or '(none is there)'}"
+        )
     if not options.submissions.is_dir():
-        parser.error(f"submissions {str(options.submissions)!r} is no folder")
+        parser.error(f"submissions {str(options.submissions)!r} is not a folder")
     if options.processes < 1:
         parser.error(f"--processes {options.processes}: expected 1 or more")
     module = masters.load_cases(cases)
     found, ignored = submissions.find(options.submissions, module.ASSIGNMENT)
     if not any(submission.path for submission in found):
+        names = [submission.student for submission in found]
         parser.error(
-            f"submissions {str(options.submissions)!r} holds no notebook; found "
-            f"{', '.join(s.problem for s in found) or 'nothing'}"
+            f"submissions {str(options.submissions)!r} holds no notebook; expected "
+            "NAME.ipynb, or a folder NAME with a notebook inside, for each student; "
+            f"found {', '.join(submissions.few(names)) or 'nothing'}"
         )
     if options.unsafe:
         print(f"UNSAFE: this class is {sandbox.UNSAFE}.", flush=True)
@@ -392,6 +422,9 @@ def tell(folder, results, ignored, unsafe):
     print(f"Feedback: {folder / 'feedback'}, one page per student")
     for line in submissions.few(ignored):
         print(f"Ignored:  {line}")
+    empty = [submission.student for submission in results if not submission.path]
+    if empty:
+        print(f"No notebook, so 0 points: {', '.join(submissions.few(empty))}")
     if unsafe:
         print(f"UNSAFE: this class was {sandbox.UNSAFE}.")
     open_cases = len(results) - len(points)
@@ -515,7 +548,7 @@ class Class:
             save(self.kept / f"{submission.page}.json", result)
         except Exception as error:
             why = clean(f"{type(error).__name__}: {error}")
-            note = f"NOT GRADED: the grader itself failed ({why}); run it again."
+            note = f"NOT GRADED: the grader itself failed ({why}). Grade again."
             return without_answers(self.assignment, note, points=None)
         return result
 
@@ -575,4 +608,4 @@ def save(path, content):
 
 
 if __name__ == "__main__":
-    console.run(main, "Interrupted; the same command goes on from here.")
+    console.run(main, "Interrupted; the same command continues from here.")

@@ -212,7 +212,8 @@ def test_nobody_reached_the_network(hostile, listener):
 
 def test_summary_of_the_class(hostile):
     text = (hostile / "grades" / "toy" / "summary.html").read_text("utf-8")
-    assert f"Submissions: {len(rows(hostile))}" in text
+    assert f"<dt>Submissions</dt><dd>{len(rows(hostile))}</dd>" in text
+    assert "No notebook: " in text  # of those whose files are of other kinds
     assert "<svg" in text and "<script>" not in text
     assert 'href="feedback/right-0-' in text
 
@@ -286,7 +287,7 @@ def test_goes_on_after_an_interruption(tmp_path, whole_sandbox):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 130
-    assert "goes on from here" in errors and "Traceback" not in errors
+    assert "continues from here" in errors and "Traceback" not in errors
     first = {path: path.stat().st_mtime_ns for path in kept.glob("*.json")}
     assert len(first) == 2
     assert not list(kept.glob("*.part"))
@@ -670,7 +671,7 @@ def test_a_scheduler_that_is_gone(tmp_path, monkeypatch, capsys):
     [
         (["a9", "."], "there is no"),
         (["../toy", "."], "expected a name such as a1"),
-        (["toy", "nowhere"], "is no folder"),
+        (["toy", "nowhere"], "is not a folder"),
         (["toy", str(ROOT / "unrolled")], "holds no notebook"),
         (["toy", ".", "--processes", "0"], "expected 1 or more"),
     ],
