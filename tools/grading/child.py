@@ -478,7 +478,8 @@ def read_cells(data):
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if isinstance(error, Unreadable):
             raise
-        raise Unreadable(f"the file is no notebook ({type(error).__name__})") from None
+        why = f"the file is not a notebook ({type(error).__name__})"
+        raise Unreadable(why) from None
     if "python" not in language.lower():
         raise Unreadable(
             f"the notebook's kernel is for {language[:40]}; expected python"

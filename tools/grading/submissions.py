@@ -55,8 +55,8 @@ def find(folder, assignment):
             one student, the one that comes from its hand-out counts.
 
     Returns:
-        `(submissions, ignored)`: list of `Submission`; and files that are nobody's, in
-        words.
+        `(submissions, ignored)`: list of `Submission`; and files that belong to no
+        student, in words.
     """
     notebooks, others, ignored = {}, {}, []
     for entry in entries_of(folder):
@@ -72,7 +72,7 @@ def find(folder, assignment):
         elif NOTEBOOK.search(name) and entry.is_file():
             notebooks.setdefault(name_of(name), []).append(path)
         elif TEACHERS.match(name):
-            ignored.append(f"{shown(name)} (no notebook)")
+            ignored.append(f"{shown(name)} (not a notebook)")
         else:
             others.setdefault(name_of(name), []).append((path, why_not(path)))
     students = sorted({*notebooks, *others}, key=os.fsencode)
@@ -130,11 +130,11 @@ def look_into(folder):
 
 
 def why_not(path):
-    """Why a file is no notebook."""
+    """Why a file is not a notebook."""
     kind = path.suffix.lower()
     if kind in (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar"):
         return "an archive: unpack it"
-    return "no notebook"
+    return "not a notebook"
 
 
 def choose(student, candidates, others, folder, assignment):
@@ -200,14 +200,14 @@ def read(path):
     """Bytes of a notebook.
 
     Raises:
-        ValueError: it is no plain file, or larger than NOTEBOOK_BYTES.
+        ValueError: it is not a plain file, or larger than NOTEBOOK_BYTES.
         OSError: it cannot be read.
     """
     flags = [getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")]
     number = os.open(path, os.O_RDONLY | sum(flags))
     with open(number, "rb") as file:
         if not stat.S_ISREG(os.fstat(number).st_mode):
-            raise ValueError("what was handed in is no plain file")
+            raise ValueError("what was handed in is not a plain file")
         data = file.read(NOTEBOOK_BYTES + 1)
     if len(data) > NOTEBOOK_BYTES:
         raise ValueError(f"the file is larger than {NOTEBOOK_BYTES >> 20} MB")

@@ -357,9 +357,9 @@ HOSTILE = {
 }
 FILES = {
     "empty": (b"", "is empty"),
-    "corrupt": (b'{"cells": [{"cell_type"', "no notebook"),
-    "picture": (b"\x89PNG\r\n", "no notebook"),
-    "deep": (b"[" * 200_000, "no notebook"),
+    "corrupt": (b'{"cells": [{"cell_type"', "not a notebook"),
+    "picture": (b"\x89PNG\r\n", "not a notebook"),
+    "deep": (b"[" * 200_000, "not a notebook"),
     "huge": (b" " * (11 << 20) + b"{}", "larger than"),
     "other-kernel": (
         b'{"cells": [], "metadata": {"kernelspec": {"language": "R"}}}',

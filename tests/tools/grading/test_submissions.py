@@ -127,8 +127,8 @@ def test_the_mark_is_found_as_every_program_writes_it(folder):
     ("files", "problem"),
     [
         ({"carol.zip": b"PK"}, "carol.zip (an archive: unpack it)"),
-        ({"carol.py": b""}, "carol.py (no notebook)"),
-        ({"carol/notes.txt": b""}, "carol/notes.txt (no notebook)"),
+        ({"carol.py": b""}, "carol.py (not a notebook)"),
+        ({"carol/notes.txt": b""}, "carol/notes.txt (not a notebook)"),
         ({"carol/" + 1100 * "d/" + "x.txt": b""}, "too deep in folders"),
     ],
 )
@@ -194,7 +194,7 @@ def test_what_is_no_file_is_not_read(folder):
     os.mkfifo(folder / "alice" / "a2.ipynb")
     found, _ = find(folder)
     assert found["alice"].path and not found["pipe"].path
-    with pytest.raises(ValueError, match="no plain file"):
+    with pytest.raises(ValueError, match="not a plain file"):
         submissions.read(folder / "pipe.ipynb")
 
 
