@@ -141,7 +141,7 @@ def find_entry(app, env, node, code):
 
 
 def short_name(full, entry):
-    """`LSTM.forward` for `unrolled.LSTM.forward`, `latch` for `unrolled.tasks.latch`."""
+    """`LSTM.forward` for a method, `latch` for the function `unrolled.tasks.latch`."""
     return ".".join(full.split(".")[-2 if entry.objtype in MEMBERS else -1 :])
 
 

@@ -11,7 +11,7 @@ from unrolled.types import Array
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: The colour of each model: colour-blind readers can tell them apart, and so can readers
+#: The colour of each model: colour-blind readers can tell them apart, and so can those
 #: of a grey print.
 COLORS = {
     "RNN": "#D55E00",
