@@ -35,14 +35,16 @@ from tools.grading import cgroup, child, masters, report, sandbox, seccomp, subm
 
 HERE = Path(__file__).parent
 MASTERS = HERE.parents[1] / "book" / "assignments"
+LIBRARIES = Path(np.__file__).parents[1]
 START_SECONDS = 20  # for Python, NumPy, Keras and the sandbox itself
 # Seconds of a limit are of processor time, so that a busy machine takes no marks. What
-# takes none, as it sleeps, is stopped after this many times as long on the clock; it
-# then runs again, alone and with twice the patience, as the machine may just be slow.
+# takes none, as it sleeps, is stopped after this many times as long on the clock. It
+# then runs again, alone and with twice the patience, as the machine may just be slow;
+# so does what was killed or ran out of memory, as the machine may have none left.
 PATIENCE = 5
 ATTEMPTS = 3  # where the sandbox itself fails
 WORDS = 400  # characters of any one message
-KNOWN = re.compile(r"(end|waited|unreadable|cell/\d{1,5}|q\d+/(-|\d+!?))\Z")
+KNOWN = re.compile(r"(end|again|read|unreadable|cell/\d{1,5}|q\d+/(-|\d+!?))\Z")
 UNSAFE_NOTE = f"This was {sandbox.UNSAFE}."
 # The first cell of the proof: looks for ways out, as a submission would, and for what
 # notebooks may hold besides Python.
@@ -56,14 +58,15 @@ if ctypes.CDLL(None).unshare(0x10000000) == 0:
     ways_out.append("make a user namespace")
 if [name for _, name in socket.if_nameindex() if name != "lo"]:
     ways_out.append("see the network")
-for path in ("/", "/dev", "/usr", HIDDEN, SHOWN):
+for path in ("/", "/dev", "/usr", SHOWN):
     try:
         open(os.path.join(path, "probe"), "w").close()
     except OSError:
         continue
     ways_out.append(f"write into {path}")
-if os.path.exists(HIDDEN):
-    ways_out.append("see the masters")
+for what, path in HIDDEN.items():
+    if os.path.exists(path):
+        ways_out.append(f"see {what}")
 assert not ways_out, f"a submission could {', '.join(ways_out)}"
 """
 
@@ -85,8 +88,8 @@ def grade(assignment, submission, data, secret, script, safe, *, alone=False):
         alone: whether nothing else runs.
 
     Returns:
-        dict for JSON: `points`, `of`, `notes` and, by question, its cases; `waited`
-        says whether it was stopped by the clock.
+        dict for JSON: `points`, `of`, `notes` and, by question, its cases; `again`
+        says whether the machine may have stopped it, rather than a limit.
 
     Raises:
         sandbox.Broken: nothing is known about the submission; grade it again.
@@ -130,9 +133,19 @@ def grade(assignment, submission, data, secret, script, safe, *, alone=False):
         "hash": hashlib.sha256(data).hexdigest()[:12],
         "ignored": list(submission.ignored),
         "safe": safe,
-        "waited": "waited" in frames or why.endswith("on the clock"),
+        "again": "again" in frames or may_be_the_machine(outer, why),
         "seconds": round(time.monotonic() - began, 2),
     }
+
+
+def may_be_the_machine(outer, why):
+    """Whether what ended a submission may be a busy machine or one without memory."""
+    killed = value_of(outer.get("runner")) == "signal 9"
+    return (
+        killed
+        or why.endswith(("on the clock", "of memory"))
+        or ("end" not in outer and not why)
+    )
 
 
 def draws(secret, key, data):
@@ -154,7 +167,7 @@ def of_question(question, rows):
 
 def without_answers(assignment, note, **others):
     """A result for which nothing ran: no points, or no mark where `points` is None."""
-    result = {"points": 0, "notes": [note], "seconds": 0, "waited": False} | others
+    result = {"points": 0, "notes": [note], "seconds": 0, "again": False} | others
     questions = [of_question(q, []) for q in assignment.questions]
     of = sum(question["of"] for question in questions)
     return result | {"of": of, "questions": questions}
@@ -211,7 +224,7 @@ def run(assignment, data, all_cases, script, safe, patience):
 
 def how_it_went(frames, outer, why):
     """What happened besides the answers, in words."""
-    if "unreadable" in frames:
+    if "unreadable" in frames and "read" not in frames:
         return [f"Nothing could be graded: {words(frames['unreadable'])}."]
     notes = [
         f"Code cell {name.partition('/')[2]} failed: {words(frame)}"
@@ -279,13 +292,20 @@ def judge(question, case, frames, key, given, changed):
     return "" if complaint is None else clean(complaint) or "is wrong"
 
 
-def prove(assignment, master, script, safe):
+def prove(assignment, master, script, safe, hidden):
     """Grade the master's solution and an unsolved hand-out, as a class would be.
+
+    Args:
+        assignment: as in `grade`.
+        master: path of the master notebook.
+        script: as in `grade`.
+        safe: as in `grade`.
+        hidden: dict from words to the path of what no submission may see.
 
     Raises:
         Unproven: the first has not all points here, or the second has some.
     """
-    hidden, shown = str(master.parent), str(Path(unrolled.__file__).parent)
+    shown = str(Path(unrolled.__file__).parent)
     probe = PROBE.replace("HIDDEN", repr(hidden)).replace("SHOWN", repr(shown))
     secret = secrets.token_bytes(32)
     proofs = {
@@ -297,7 +317,7 @@ def prove(assignment, master, script, safe):
         data = masters.as_notebook(cells)
         try:
             result = grade(assignment, submission, data, secret, script, safe)
-            if result["waited"]:
+            if result["again"]:
                 result = grade(
                     assignment, submission, data, secret, script, safe, alone=True
                 )
@@ -369,11 +389,22 @@ def main(argv=None):
             f"assignment {options.assignment!r}: there is no {cases.name} in "
             f"{options.masters}; expected one of: {known or '(none is there)'}"
         )
+    if not (master := cases.with_name(f"{options.assignment}.ipynb")).exists():
+        parser.error(f"assignment {options.assignment!r}: there is no {master}")
     if not options.submissions.is_dir():
         parser.error(f"submissions {str(options.submissions)!r} is not a folder")
+    if not os.access(options.submissions, os.R_OK | os.X_OK):
+        parser.error(f"submissions {str(options.submissions)!r} cannot be read")
     if options.processes < 1:
         parser.error(f"--processes {options.processes}: expected 1 or more")
+    if options.output.resolve().is_relative_to(options.submissions.resolve()):
+        parser.error(
+            f"--output {str(options.output)!r} lies in the folder of submissions, "
+            "where it would be taken for a student; expected another place"
+        )
     module = masters.load_cases(cases)
+    if not hasattr(module, "ASSIGNMENT"):
+        parser.error(f"{cases} defines no ASSIGNMENT")
     found, ignored = submissions.find(options.submissions, module.ASSIGNMENT)
     if not any(submission.path for submission in found):
         names = [submission.student for submission in found]
@@ -395,19 +426,20 @@ def main(argv=None):
     modules = (cgroup, child, masters, report, sandbox, seccomp, submissions, module)
     modules += (sys.modules[__name__],)
     sandbox.STOPPED.clear()
-    try:
-        with executor(options.scheduler, options.processes, modules) as pool:
-            try:
-                results = grade_all(module, found, folder, options, pool)
-            except BaseException:  # the pool waits for what runs: end that first
-                sandbox.STOPPED.append(sandbox.INTERRUPTED)
-                raise
-    except Unproven as error:
-        print(f"Nothing was graded: {error}", file=sys.stderr)
-        return 2
-    except ConnectionError as error:
-        parser.error(str(error))
-    report.write(folder, module.ASSIGNMENT, results, ignored, unsafe=options.unsafe)
+    with console.alone(folder / "grading.lock", "grading"):
+        try:
+            with executor(options.scheduler, options.processes, modules) as pool:
+                try:
+                    results = grade_all(module, found, folder, options, pool)
+                except BaseException:  # the pool waits for what runs: end that first
+                    sandbox.STOPPED.append(sandbox.INTERRUPTED)
+                    raise
+        except Unproven as error:
+            print(f"Nothing was graded: {error}", file=sys.stderr)
+            return 2
+        except ConnectionError as error:
+            parser.error(str(error))
+        report.write(folder, module.ASSIGNMENT, results, ignored, unsafe=options.unsafe)
     return tell(folder, results, ignored, options.unsafe)
 
 
@@ -469,8 +501,15 @@ def grade_all(module, found, folder, options, pool):
         return results
     common = (secret, script, not options.unsafe)
     master = options.masters / f"{options.assignment}.ipynb"
+    hidden = {
+        "the masters": master,
+        "what others handed in": waiting[0].path,
+        "the results": folder / "secret.json",
+    }
+    places = {what: str(path.resolve()) for what, path in hidden.items()}
     for machine in pool.machines:
-        machine.submit(prove, module.ASSIGNMENT, master, *common[1:]).result()
+        proof = machine.submit(prove, module.ASSIGNMENT, master, *common[1:], places)
+        proof.result()
     class_ = Class(module.ASSIGNMENT, common, version, kept, pool)
     with tqdm(total=len(waiting), unit="submission") as bar:
         results |= class_.grade(waiting, bar)
@@ -512,7 +551,7 @@ class Class:
                     result = error
                 except Exception as error:  # the grader's own fault: the others go on
                     result = error
-                if isinstance(result, dict) and result["waited"]:
+                if isinstance(result, dict) and result["again"]:
                     slow.append(submission)
                     continue
                 results[submission] = self.keep(submission, result)
@@ -582,7 +621,8 @@ def grader_version(module, secret, unsafe):
     files = [Path(module.__file__), *HERE.glob("*.py")]
     files += [package / "course" / name for name in ("answers.py", "assignments.py")]
     texts = [path.read_bytes() for path in sorted(files)]
-    where = f"{platform.python_version()} {np.__version__} {unsafe}".encode()
+    packages = sorted(path.name for path in LIBRARIES.glob("*.dist-info"))
+    where = f"{platform.python_version()} {packages} {unsafe}".encode()
     return hashlib.sha256(b"\0".join([secret, where, *texts])).digest()
 
 

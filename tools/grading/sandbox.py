@@ -48,6 +48,7 @@ REFUSED = (
     "container, start it with the rights to do so; on Ubuntu, "
     "`sysctl kernel.apparmor_restrict_unprivileged_userns=0` allows it"
 )
+TOO_OLD = "bubblewrap (bwrap) is too old here; expected version 0.8 or later"
 UNSAFE = (
     "graded without a sandbox: a submission could reach the network, and read and "
     "write whatever the grader's user can"
@@ -70,6 +71,8 @@ def missing():
     if run.returncode == 0:
         return ""
     said = run.stderr[:SAID].decode(errors="replace").strip()
+    if "Unknown option" in said:
+        return f"{TOO_OLD}. It says: {said}"
     return f"{REFUSED}. It says: {said or f'status {run.returncode}'}"
 
 

@@ -15,6 +15,8 @@ NOTEBOOK = re.compile(r"\.ipynb(\.txt|\.json)?\Z", re.IGNORECASE)
 # No student's: what systems and teachers leave beside submissions.
 CLUTTER = re.compile(r"(\.|__MACOSX\Z|Thumbs\.db\Z|desktop\.ini\Z)", re.IGNORECASE)
 TEACHERS = re.compile(r"(readme.*|.*\.(csv|tsv|xlsx?|ods|log|md))\Z", re.IGNORECASE)
+# What a hand-out has where an answer goes, as a line of JSON, or a part of one.
+UNANSWERED = re.compile(rb'(?:"|\\n)(?: |\\t)*\.\.\. *(?="|\\n|\\r)')
 PROGRAMS = ("node_modules", "site-packages", "__pycache__")
 
 
@@ -156,6 +158,8 @@ def choose(student, candidates, others, folder, assignment):
             why = "not from this hand-out"
             if other_rank[:2] == best[:2]:
                 why = "another one from this hand-out"
+                if other_rank[2] < best[2]:
+                    why = "has more left to answer"
             elif other_rank[0] == best[0]:
                 why = "has fewer of its functions"
             ignored.append(f"{names[other]} ({why})")
@@ -173,7 +177,8 @@ def rank(path, assignment):
     """How likely a notebook is the one to grade; the larger, the likelier.
 
     The hand-out names itself in its first cell: `Grader("a1")`. Then count functions
-    that it asks for, then the file's own name, then its age.
+    that it asks for, then how few of them are left as they were handed out, then the
+    file's own name, then its age.
     """
     try:
         data = read(path)
@@ -191,6 +196,7 @@ def rank(path, assignment):
     return (
         re.search(mark, data) is not None,
         sum(match is not None for match in named),
+        -len(UNANSWERED.findall(data)),
         path.stem.casefold() == assignment.name.casefold(),
         age,
     )

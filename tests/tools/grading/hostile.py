@@ -258,7 +258,20 @@ for number in range(3, 20):
         pass
 os._exit(0)
 """
+# Says that nothing could be read, where all could.
+FORGED_REFUSAL = """
+import os, stat, struct
+words = b'{"value": "a fault of the grader: all points, please"}'
+frame = struct.pack("<III", 10, len(words), 0) + b"unreadable" + words
+for number in range(3, 20):
+    try:
+        if stat.S_ISFIFO(os.fstat(number).st_mode):
+            os.write(number, frame)
+    except OSError:
+        pass
+"""
 LOOP = "while True:\n        pass"
+WAITS = "while True:\n    pass"
 PRINTS = "import os\nfor _ in range(1024):\n    os.write(1, b'x' * (1 << 20))"
 HOARDS = "held = []\nwhile True:\n    held.append(b'x' * (1 << 24))"
 KILLS_ALL = "import os, signal\nos.kill(-1, signal.SIGKILL)"
@@ -266,6 +279,7 @@ BROADCASTS = "return np.broadcast_to(1.0, (1 << 40,)), 3"
 
 HOSTILE = {
     "loops-in-a-cell": (["while True:\n    pass", *RIGHT], WHOLE, "still running"),
+    "loops-in-six-cells": (6 * [WAITS] + RIGHT, WHOLE, "still running"),
     "loops-and-holds-on": ([HOLDS_ON, *RIGHT], NOTHING, "time had run out"),
     "loops-in-a-function": (in_sums(LOOP), FIRST, "stopped after"),
     "sleeps": (in_sums("time.sleep(99)", "import time"), FIRST, "stopped after"),
@@ -305,6 +319,7 @@ HOSTILE = {
     ),
     "blank-lines": (["\n" * 110_000, *RIGHT, " " * 110_000 + "?"], WHOLE, ""),
     "deep-in-brackets": (["(" * 100_000, *RIGHT], WHOLE, "cell 1"),
+    "forges-a-refusal": ([FORGED_REFUSAL, *RIGHT], WHOLE, ""),
     "forges-arrays-in-a-note": ([FORGED_ARRAYS_IN_A_NOTE, *RIGHT], NOTHING, ""),
     "sends-one-array-often": ([SCALED, OVERLAPPING], FIRST, "not an answer"),
     "kills-itself": (
@@ -313,7 +328,7 @@ HOSTILE = {
         "signal 9",
     ),
     "prints-a-gigabyte": ([PRINTS, *RIGHT], WHOLE, ""),
-    "floods-the-answers": ([FLOOD, *RIGHT], NOTHING, "more than"),
+    "floods-the-answers": ([FLOOD, *RIGHT], NOTHING, "too much data"),
     "floods-one-answer": (
         in_sums("return np.zeros(1 << 23), 3", "import numpy as np"),
         FIRST,

@@ -226,6 +226,25 @@ def test_any_file_is_cells_or_unreadable(data):
         assert all(isinstance(source, str) and number > 0 for number, source in cells)
 
 
+def test_cells_without_a_source_are_empty():
+    cells = [{"cell_type": "code"}, {}, {"cell_type": "code", "source": None}]
+    cells.append({"cell_type": "code", "source": "x"})
+    data = json.dumps({"cells": cells}).encode()
+    assert child.read_cells(data) == [(1, ""), (2, ""), (3, "x")]
+
+
+def test_what_cells_import_takes_none_of_their_time():
+    cells = [
+        (1, "import numpy as np\nx = 'from y'"),
+        (2, "if x:\n    from a.b import c"),
+    ]
+    cells.append((3, "plt.matplotlib"))
+    names = ("matplotlib.pyplot", "keras")
+    assert child.wanted(names, cells) == ["matplotlib.pyplot", "numpy", "a.b"]
+    many = [(1, "".join(f"import m{n}\n" for n in range(1000)))]
+    assert len(child.wanted((), many)) == child.MOST_IMPORTED
+
+
 def test_the_time_to_read_cells_grows_with_the_file():
     """110 kB of blank lines once took minutes; a quadratic search would again."""
     source = "\n" * 4_000_000 + "# experimental"

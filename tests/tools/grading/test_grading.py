@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +25,8 @@ from tests.tools.grading.hostile import (
     SUMS,
     WHOLE,
 )
-from tools.grading import cgroup, sandbox
+from tools import console
+from tools.grading import cgroup, child, masters, sandbox
 from tools.grading import grade as grader
 from tools.grading.submissions import Submission
 
@@ -201,7 +203,8 @@ def test_others_are_not_harmed(hostile):
 
 
 def test_made_up_notes_are_left_out(hostile):
-    assert "fault of the grader" not in feedback(hostile, "forges-a-note")
+    for name in ("forges-a-note", "forges-a-refusal"):
+        assert "fault of the grader" not in feedback(hostile, name)
 
 
 def test_nobody_reached_the_network(hostile, listener):
@@ -392,6 +395,19 @@ WRITTEN_ELSEWHERE = {
     "fails-in-between": ["raise ValueError", CODE, "1 / 0"],
     "experiments": ["# experiment\nraise ValueError", CODE],
     "plots": ["import matplotlib.pyplot as plt\nplt.plot([1]); plt.show()\n" + CODE],
+    "pylab": ["%pylab inline\nassert np.pi == pi", CODE],
+    "other-parameters": [
+        CODE.replace("scale)", "by)").replace("* scale", "* by").replace("rows", "t")
+    ],
+    "lacks-packages": [
+        "import nowhere_to_be_found as x\nfrom not_there.fast import jit, grid\n"
+        f"x.set(theme=1)\n\n\n@jit(cache=True){SCALED}",
+        SUMS,
+    ],
+    "falls-back": [
+        "try:\n    import not_there as np\nexcept ImportError:\n"
+        "    import numpy as np\nnp.zeros(1).sum()\n" + CODE
+    ],
     "grades-itself": [
         "from unrolled.course.assignments import Grader\ngrader = Grader('toy')\n"
         "grader.check('q1')\ngrader.check_all()\n" + CODE
@@ -433,7 +449,14 @@ def written_elsewhere(tmp_path_factory, whole_sandbox):
 def test_right_answers_keep_their_marks(written_elsewhere, name):
     row = rows(written_elsewhere)[name]
     assert {key: row[key] for key in WHOLE} == WHOLE, row["notes"]
-    assert ("failed" in row["notes"]) == (name == "fails-in-between")
+    fails = ("fails-in-between", "lacks-packages")
+    assert ("failed" in row["notes"]) == (name in fails)
+
+
+def test_what_is_not_here_is_named(written_elsewhere):
+    notes = rows(written_elsewhere)["lacks-packages"]["notes"]
+    assert "No module named 'nowhere_to_be_found'" in notes
+    assert "No module named 'not_there" in notes and "went on without it" in notes
 
 
 def test_the_table_is_safe_in_a_spreadsheet(tmp_path, whole_sandbox):
@@ -564,6 +587,23 @@ def test_no_class_where_the_masters_can_be_seen(tmp_path, monkeypatch, whole_san
     refuses(tmp_path, "a submission could see the masters")
 
 
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [("submissions", "what others handed in"), ("grades", "the results")],
+)
+def test_no_class_where_others_can_be_seen(
+    tmp_path, monkeypatch, whole_sandbox, seen, says
+):
+    """Folders of the class may lie where Python is installed."""
+    prepare(tmp_path)
+    (tmp_path / "grades").mkdir()
+    tmp_path.chmod(0o755)
+    files = [*sandbox.python_files(), tmp_path / seen]
+    monkeypatch.setattr(sandbox, "python_files", lambda: files)
+    monkeypatch.chdir(tmp_path)  # also where paths are relative
+    refuses(tmp_path, f"a submission could see {says}")
+
+
 def test_no_class_where_the_network_can_be_seen(tmp_path, monkeypatch, whole_sandbox):
     prepare(tmp_path)
     walls = sandbox.walls
@@ -611,6 +651,51 @@ def test_a_sandbox_that_fails_gives_no_mark(tmp_path, monkeypatch, whole_sandbox
     assert points(tmp_path) == {"right": "3"}
 
 
+def test_a_machine_without_processes_gives_no_mark(whole_sandbox, tmp_path):
+    """Where the keeper cannot fork, no line of the submission has run."""
+    arguments(tmp_path)
+    toy = masters.load_cases(tmp_path / "toy_cases.py").ASSIGNMENT
+    script = Path(child.__file__).read_text(encoding="utf-8")
+    broken = script.replace("runner = os.fork()", "raise BlockingIOError")
+    assert broken != script
+    with pytest.raises(sandbox.Broken, match="before it had begun"):
+        grader.run(toy, masters.as_notebook(RIGHT), {}, broken, True, 5)
+
+
+@pytest.mark.parametrize(
+    ("runner", "ended", "why", "again"),
+    [
+        ("status 0", True, "", False),
+        ("signal 24", True, "", False),
+        ("signal 9", True, "", True),
+        (None, False, "", True),
+        (None, False, "stopped after 60 s on the clock", True),
+        ("signal 9", True, "stopped: it needed more than 300 MB of memory", True),
+        (None, False, "stopped: it started more than 200 processes", False),
+    ],
+)
+def test_what_the_machine_may_have_stopped_runs_again(runner, ended, why, again):
+    """Memory that others hold must not decide on marks either."""
+    outer = {"runner": child.encode(runner)} if runner else {}
+    outer |= {"end": child.encode(None)} if ended else {}
+    assert grader.may_be_the_machine(outer, why) == again
+
+
+def test_a_second_grader_waits(tmp_path, whole_sandbox):
+    submit(tmp_path, "right", RIGHT)
+    lock = tmp_path / "grades" / "toy" / "grading.lock"
+    lock.parent.mkdir(parents=True)
+    command = [*COMMAND, *arguments(tmp_path)]
+    with lock.open("ab") as file:
+        console.lock(file)
+        other = subprocess.Popen(
+            command, stdout=subprocess.PIPE, encoding="utf-8", cwd=ROOT
+        )
+        assert "Waiting for another grading" in other.stdout.readline()
+    assert "Mean:     3.0" in other.communicate()[0]
+    assert other.returncode == 0
+
+
 def test_a_fault_of_the_grader_gives_no_mark(tmp_path, monkeypatch, whole_sandbox):
     for student in ("one", "other"):
         submit(tmp_path, student, RIGHT)
@@ -638,7 +723,7 @@ def test_what_ran_out_of_the_clock_runs_again_alone(
         result = really(assignment, submission, *rest, alone=alone)
         calls.append((submission.student, alone))
         if submission.student == "right" and not alone:
-            return result | {"points": 0, "waited": True}
+            return result | {"points": 0, "again": True}
         return result
 
     monkeypatch.setattr(grader, "grade", stopped_by_the_clock)
@@ -677,7 +762,30 @@ def test_a_scheduler_that_is_gone(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_refuses(tmp_path, capsys, wrong, says):
-    (tmp_path / "toy_cases.py").write_text(TOY, encoding="utf-8")
+    arguments(tmp_path)
     with pytest.raises(SystemExit) as stop:
         grader.main([*wrong, "--masters", str(tmp_path)])
     assert stop.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_refuses_what_it_would_take_for_students(tmp_path, capsys):
+    submit(tmp_path, "right", RIGHT)
+    for place in (".", "inside"):
+        output = str(tmp_path / "submissions" / place)
+        with pytest.raises(SystemExit) as stop:
+            grader.main(arguments(tmp_path, "--output", output))
+        assert stop.value.code == 2
+        assert "lies in the folder of submissions" in capsys.readouterr().err
+
+
+def test_refuses_half_an_assignment(tmp_path, capsys):
+    submit(tmp_path, "right", RIGHT)
+    about = arguments(tmp_path)
+    for break_it, says in (
+        (lambda: (tmp_path / "toy_cases.py").write_text("x = 1"), "no ASSIGNMENT"),
+        (lambda: (tmp_path / "toy.ipynb").unlink(), "toy.ipynb"),
+    ):
+        break_it()
+        with pytest.raises(SystemExit) as stop:
+            grader.main(about)
+        assert stop.value.code == 2 and says in capsys.readouterr().err

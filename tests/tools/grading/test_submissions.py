@@ -23,6 +23,7 @@ TOY = Assignment(
 MARK = "grader = Grader('a1')"
 ANSWERS = "def leaky_step():\n    ...\n\n\ndef bptt():\n    ..."
 WHOLE = masters.as_notebook([MARK, ANSWERS])
+ANSWERED = masters.as_notebook([MARK, ANSWERS.replace("...", "return x[..., 0]")])
 EMPTY = masters.as_notebook([])
 OTHER = masters.as_notebook(["print('shopping list')"])
 
@@ -96,6 +97,11 @@ def find(folder):
             {"alice/a1.ipynb": masters.as_notebook([ANSWERS]), "alice/b.ipynb": OTHER},
             "alice/a1.ipynb",
             "alice/b.ipynb",
+        ),
+        (
+            {"alice/a1.ipynb": WHOLE, "alice/a1-Copy1.ipynb": ANSWERED},
+            "alice/a1-Copy1.ipynb",
+            "alice/a1.ipynb (has more left to answer)",
         ),
         (
             {"alice/A1.ipynb": WHOLE, "alice/a1 (1).ipynb": WHOLE},
