@@ -57,9 +57,21 @@ The folder `unrolled` is the book's package, which the notebook imports from her
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--masters", type=Path, default=MASTERS)
-    parser.add_argument("--output", type=Path, default=ROOT / "_build" / "assignments")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.grading.assign", description=__doc__.split("\n")[0]
+    )
+    parser.add_argument(
+        "--masters",
+        type=Path,
+        default=MASTERS,
+        help="folder of the master notebooks and their cases (the book's)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=ROOT / "_build" / "assignments",
+        help="folder for the zips (_build/assignments)",
+    )
     options = parser.parse_args(argv)
     masters = sorted(options.masters.glob("*.ipynb"))
     if not masters:
@@ -91,7 +103,7 @@ def main(argv=None):
             stamp.parent.mkdir(parents=True, exist_ok=True)
             stamp.write_text(fingerprint(master), encoding="utf-8")
             print(f"{master.stem}: hand-out and autograder")
-    print(f"They are in {options.output}")
+    print(f"The zips are in {options.output}")
     return 0
 
 

@@ -754,7 +754,8 @@ def test_a_scheduler_that_is_gone(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        (["a9", "."], "there is no"),
+        (["a9", "."], "there is no a9_cases.py"),
+        (["a9", "."], "expected one of: toy"),
         (["../toy", "."], "expected a name such as a1"),
         (["toy", "nowhere"], "is not a folder"),
         (["toy", str(ROOT / "unrolled")], "holds no notebook"),
