@@ -54,12 +54,10 @@ def as_floats(array: Array) -> Array:
 def find_lost(value: Any, depth: int = 0) -> str | None:
     """Say what `np.asarray` would silently drop from `value`; None if nothing."""
     kind = type(value)
-    if kind is np.ndarray:
+    if _is_plain(kind) or isinstance(value, (str, bytes)):
         return None
-    if isinstance(value, (list, tuple)):
-        kinds = {type(part) for part in value}
-        plain = (float, int, np.generic)
-        if depth > 64 or all(issubclass(k, plain) or k is np.ndarray for k in kinds):
+    if isinstance(value, Sequence):
+        if depth > 64 or all(map(_is_plain, {type(part) for part in value})):
             return None
         return next(filter(None, (find_lost(v, depth + 1) for v in value)), None)
     if isinstance(value, np.ndarray) and np.any(getattr(value, "mask", False)):
@@ -70,7 +68,17 @@ def find_lost(value: Any, depth: int = 0) -> str | None:
         return f"is {kind.__name__}, which has a unit"
     if hasattr(kind, "toarray"):
         return f"is {kind.__name__}, which is sparse (its toarray() gives all numbers)"
+    if hasattr(kind, "__array__") and not isinstance(value, np.ndarray):
+        try:
+            return find_lost(np.asanyarray(value))  # it may come with a mask
+        except Exception:  # whatever the conversion raises; `read_array` says it
+            return None
     return None
+
+
+def _is_plain(kind):
+    """Tell whether NumPy keeps all of an object of this very type."""
+    return kind in (float, int, bool, np.ndarray) or issubclass(kind, np.generic)
 
 
 def check_array(
@@ -205,6 +213,14 @@ def count_axes(value: Any) -> int:
         return 0
 
 
+def count_parts(value: Any) -> int | None:
+    """Return `len(value)`; None if it has no length, as arrays without axes."""
+    try:
+        return len(value)
+    except TypeError:
+        return None
+
+
 def check_tuple(name: str, value: Any, names: Sequence[str]) -> tuple[Any, ...]:
     """Return `value` as a tuple with one entry for each of `names`.
 
@@ -212,7 +228,7 @@ def check_tuple(name: str, value: Any, names: Sequence[str]) -> tuple[Any, ...]:
         ValueError: not a tuple or list, or of another length.
     """
     if not isinstance(value, (tuple, list)) or len(value) != len(names):
-        length = len(value) if hasattr(value, "__len__") else 1
+        length = 1 if (n := count_parts(value)) is None else n
         raise ValueError(
             f"{name} is {type(value).__name__} of length {length}; expected a tuple of "
             f"{len(names)}: ({', '.join(names)})"

@@ -1,7 +1,7 @@
 """Layers put together: one above the other, or reading in both directions."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -106,6 +106,25 @@ class Composite(Layer):
         """Return how many features the next part reads."""
         return features
 
+    def _readers(self) -> list[Layer]:
+        """Return the parts that read the input itself."""
+        return list(self.parts.values())
+
+    def check_input(self, x: npt.ArrayLike) -> Array:
+        """Do as `Layer.check_input`, and share `x` with parts that cannot do so.
+
+        Only recurrent layers know that an input without an axis of networks is for all
+        of them: `Dense` and `Dropout` would take the first axis for the networks.
+        """
+        x = super().check_input(x)
+        if x.ndim == 3 and not all(part.state_names for part in self._readers()):
+            x = np.broadcast_to(x, (*self._leading_shape, *x.shape))
+        return x
+
+    def count_params(self) -> int:
+        """Return the number of trainable parameters of one network."""
+        return sum(part.count_params() for part in self.parts.values())
+
     def _reset(self) -> None:
         super()._reset()
         for part in self.parts.values():
@@ -160,7 +179,7 @@ class Stack(Composite):
     """
 
     def __init__(self, layers: Sequence[Layer], *, seed: Seed = 0) -> None:
-        if not isinstance(layers, Iterable):
+        if not np.iterable(layers):
             raise ValueError(f"layers is {layers!r}; expected a list of layers")
         layers = list(layers)
         if not layers:
@@ -173,6 +192,9 @@ class Stack(Composite):
 
     def _features_after(self, part: Layer, features: int) -> int:
         return part.output_features
+
+    def _readers(self) -> list[Layer]:
+        return list(self.parts.values())[:1]
 
     def forward(
         self,

@@ -59,8 +59,9 @@ class Dense(Layer):
 
         There is no state; the other arguments of `Recurrent.forward` change nothing.
         """
-        x = self._run = self.check_entries(x).copy()
-        y = self._rows(x) @ self.weights["kernel"] + self.weights["bias"][..., None, :]
+        x, kernel = self.check_entries(x).copy(), self.weights["kernel"].copy()
+        self._run = x, kernel
+        y = self._rows(x) @ kernel + self.weights["bias"][..., None, :]
         return y.reshape(*x.shape[:-1], self.units), ()
 
     def backward(
@@ -72,7 +73,7 @@ class Dense(Layer):
         input_gradient: bool = True,
     ) -> tuple[Array | None, States, Arrays]:
         """Compute `(dx, (), gradients)`; see `Recurrent.backward`."""
-        x = self._last_run()
+        x, kernel = self._last_run()
         shape = (*x.shape[:-1], self.units)
         dout = np.zeros(shape) if dout is None else dout
         dy = self._rows(check_array("dout", dout, shape, self.dtype))
@@ -80,7 +81,7 @@ class Dense(Layer):
         gradients = {"kernel": of_weights, "bias": dy.sum(-2)}
         if not input_gradient:
             return None, (), gradients
-        dx = dy @ self.weights["kernel"].swapaxes(-1, -2)
+        dx = dy @ kernel.swapaxes(-1, -2)
         return dx.reshape(x.shape), (), gradients
 
     def _rows(self, x):

@@ -82,7 +82,7 @@ class GRU(Recurrent):
     def _prepare(self):
         super()._prepare()
         if self.reset_after:
-            self._b_g = self.weights["bias"][..., 1:, 2 * self.units :]
+            self._b_g = self.weights["bias"][..., 1:, 2 * self.units :].copy()
 
     def _step(self, a, h):
         update, r, g = a

@@ -12,7 +12,13 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from unrolled.checks import check_array, check_dtype, check_integer, check_sequences
+from unrolled.checks import (
+    check_array,
+    check_dtype,
+    check_integer,
+    check_sequences,
+    count_parts,
+)
 from unrolled.generators import make_generators
 from unrolled.types import Array, Arrays, Seed, States
 from unrolled.undo import undo_on_failure
@@ -218,7 +224,13 @@ class Layer:
         assign(self.weights, weights)
 
     def count_params(self) -> int:
-        """Return the number of trainable parameters of one network."""
+        """Return the number of trainable parameters of one network.
+
+        Raises:
+            ValueError: the layer is not built.
+        """
+        if not self.built:
+            raise ValueError("there are no weights yet; call build(features) first")
         return sum(w.size for w in self.weights.values()) // (self.networks or 1)
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
@@ -230,6 +242,7 @@ class Layer:
     def _cast(self, dtype: np.dtype[Any]) -> None:
         """Convert the weights of this very layer."""
         self.dtype = dtype
+        self._run = None  # what it left has another dtype
         self._weights = {k: w.astype(dtype) for k, w in self._weights.items()}
 
 
@@ -250,7 +263,7 @@ def assign(weights: Arrays, new: Sequence[npt.ArrayLike]) -> None:
     if not weights:
         raise ValueError("there are no weights yet; call build(features) first")
     names = ", ".join(weights)
-    if isinstance(new, Mapping) or not hasattr(new, "__len__"):
+    if isinstance(new, Mapping) or count_parts(new) is None:
         raise ValueError(
             f"weights is {type(new).__name__}; expected a list of {len(weights)} "
             f"arrays: {names}"

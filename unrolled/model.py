@@ -92,6 +92,8 @@ class SequenceModel:
             raise ValueError(
                 f"layers is {layers!r}; expected a layer or a list of them"
             )
+        if not layers.state_names:  # a stack lets the networks share an input
+            layers = Stack([layers])
         self.body = layers
         self.outputs = check_integer("outputs", outputs, 1)
         self.head = Dense(outputs, dtype=self.body.dtype)
@@ -394,10 +396,16 @@ class SequenceModel:
             ValueError: the model is not built, or an array is missing, has another
                 shape or holds NaN.
         """
+        if not self.built:
+            raise ValueError("there are no weights yet; call build(features) first")
         assign(self.weights, weights)
 
     def count_params(self) -> int:
-        """Return the number of trainable parameters of one network."""
+        """Return the number of trainable parameters of one network.
+
+        Raises:
+            ValueError: the model is not built.
+        """
         return self.body.count_params() + self.head.count_params()
 
     def astype(self, dtype: npt.DTypeLike) -> Self:
@@ -449,19 +457,26 @@ class SequenceModel:
         orders = [rng.permutation(n) for rng in self.rngs]
         return np.stack(orders) if self._is_ensemble else orders[0]
 
-    def _check_inputs(self, x, name="x"):
+    def _check_inputs(self, x):
         """Return `x` as an array; the first call builds the model."""
-        body = self.body
-        x = check_sequences(name, x, body.features, self.networks, body.dtype)
+        x = self._read_sequences("x", x)
         if not self.built:
             self.build(x.shape[-1])
         return x
 
+    def _read_sequences(self, name, x):
+        body = self.body
+        return check_sequences(name, x, body.features, self.networks, body.dtype)
+
     def _check_data(self, x, y, name=""):
-        """Return sequences and targets as `Data`; `name` goes in front of theirs."""
-        x = self._check_inputs(x, f"{name}x")
+        """Return sequences and targets as `Data`; `name` goes in front of theirs.
+
+        If both are right, the first call builds the model.
+        """
+        x = self._read_sequences(f"{name}x", x)
         shape = x.shape[:-1] if self.return_sequences else x.shape[:-2]
-        return Data(x, self._check_targets(f"{name}y", y, shape))
+        y = self._check_targets(f"{name}y", y, shape)
+        return Data(self._check_inputs(x), y)
 
 
 class SequenceClassifier(SequenceModel):

@@ -45,17 +45,26 @@ def clip_by_global_norm(
     networks = next(iter(gradients.values())).shape[: int(ensemble)]
     # One row per network: then its sum runs in the same order as for it alone.
     rows = [g.reshape(*networks, -1) for g in gradients.values()]
-    with np.errstate(over="ignore"):
-        norm = np.sqrt(sum((row**2).sum(axis=-1) for row in rows))
-        if not np.isfinite(norm).all():  # perhaps only the squares are too large
-            wide = np.sqrt(sum((row.astype(float) ** 2).sum(axis=-1) for row in rows))
-            norm = np.where(np.isfinite(norm), norm, wide.astype(norm.dtype))
-    factor = max_norm / np.maximum(norm, max_norm)  # (networks,) or ()
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        norm = _norm(rows)
+        limits = np.finfo(norm.dtype)
+        fits = (norm > limits.tiny**0.5 / limits.eps) & (norm < np.inf)
+        if not fits.all():  # squares too small or too large for the dtype
+            largest = np.max([np.abs(row).max(axis=-1) for row in rows], axis=0)
+            largest = np.where(largest > 0, largest, 1).astype(norm.dtype)
+            scaled = _norm([row / largest[..., None] for row in rows]) * largest
+            norm = np.where(fits, norm, scaled)
+        factor = np.minimum(1, max_norm / norm)  # (networks,) or ()
     clipped = {}
     for name, g in gradients.items():
         scaled = g * factor.reshape(factor.shape + (1,) * (g.ndim - factor.ndim))
         clipped[name] = scaled.astype(g.dtype, copy=False)
     return clipped, (norm if ensemble else float(norm))
+
+
+def _norm(rows):
+    """Compute the joint Euclidean norm of rows `(…, n)`, one for each of `…`."""
+    return np.sqrt(sum((row**2).sum(axis=-1) for row in rows))
 
 
 def _read_gradients(gradients: Arrays) -> Arrays:

@@ -53,7 +53,8 @@ class PeepholeLSTM(LSTM):
 
     def _prepare(self):
         super()._prepare()
-        self._p = np.moveaxis(self.weights["peephole"], -2, 0)[..., None, :]
+        peephole = self.weights["peephole"].copy()
+        self._p = np.moveaxis(peephole, -2, 0)[..., None, :]
 
     def _step(self, a, h, c):
         p_i, p_f, p_o = self._p  # (1, units) each

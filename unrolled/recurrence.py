@@ -123,7 +123,8 @@ class Recurrent(Layer):
         """
         x = time_first(self.check_input(x), ones=True)
         T, B = len(x), x.shape[-2]
-        a = project(x, self._blocks(self._kernel_and_bias()))  # x_t W_x + b
+        W = self._blocks(self._kernel_and_bias())  # a copy, for `backward`
+        a = project(x, W)  # x_t W_x + b
         states = [
             empty_steps(T + 1, self._shape(B), self.dtype) for _ in self.state_names
         ]
@@ -132,6 +133,7 @@ class Recurrent(Layer):
         for s, s_0 in zip(states, initial_state, strict=True):
             s[0] = s_0
         self._mask = self._draw_mask(B) if training else None
+        self._W_x = W[..., :-1, :]
 
         self._prepare()
         for t in range(T):
@@ -191,8 +193,7 @@ class Recurrent(Layer):
         gradients = self._weight_gradients(x, a, states, da)
         dx = None
         if input_gradient:
-            W_x = self._blocks(self.weights["kernel"])
-            dx = batch_first(project(da, W_x.swapaxes(-1, -2)).sum(1))
+            dx = batch_first(project(da, self._W_x.swapaxes(-1, -2)).sum(1))
         return dx, carried[0], gradients
 
     def _through_time(self, dout, dstate, truncate=None):
@@ -229,7 +230,8 @@ class Recurrent(Layer):
     def _prepare(self):
         """What all steps of a run share: the recurrent weights, block by block."""
         W_h = self._blocks(self.weights["recurrent_kernel"])
-        # Copies, in the order in which the products read them: BLAS is faster then.
+        # Copies, so that `backward` finds what `forward` used, whatever becomes of the
+        # weights; in the order in which the products read them: BLAS is faster then.
         self._W_h = np.ascontiguousarray(W_h)
         self._W_h_T = np.ascontiguousarray(W_h.swapaxes(-1, -2))
 

@@ -90,6 +90,17 @@ def test_backward_is_of_what_forward_saw(kind):
     assert as_bytes(layer.backward(np.cos(out), after)) == before
 
 
+@each("kind", LAYERS)
+def test_backward_is_of_the_weights_that_forward_used(kind):
+    layer, x, state, _ = problem(kind)
+    out, after = layer.forward(x, state)
+    before = as_bytes(layer.backward(np.cos(out), after))
+    layer.set_weights([w + 1 for w in layer.get_weights()])
+    assert as_bytes(layer.backward(np.cos(out), after)) == before
+    with pytest.raises(ValueError, match="has not run yet"):
+        layer.astype("float64").backward(np.cos(out), after)
+
+
 @each("kind", KINDS)
 def test_results_stay_as_they_are(kind):
     layer, x, state, _ = problem(kind)
@@ -246,6 +257,11 @@ REFUSED = [
      lambda: ran(seed=[1, 2]).forward(X, (H, H))),
     ("^initial_state .*length 2; .* tuple of 4", states_of("Bidirectional", H, H)),
     ("^initial_state .*length 2; .* tuple of 3", states_of("Stack", H, N(5))),
+    *(("^initial_state is .*; expected a tuple of 1",
+       lambda s=s: ran("RNN").forward(X, s)) for s in (3, np.array(3.0), np.ma.masked)),
+    ("^weights is ndarray; expected a list of 3 arrays",
+     lambda: whole("RNN").set_weights(np.array(3.0))),
+    ("^layers is .*; expected a list of layers", lambda: Stack(np.array(3.0))),
     ("^initial_state .*length 3", lambda: fitted().train_on_batch(X, Y, (H,) * 3)),
     *((rf"^dout has shape \(4, 4\); expected \(4, 5, {n}\)",
        lambda k=k: ran(k).backward(H))
@@ -309,6 +325,24 @@ REFUSED = [
 def test_refused(says, call):
     with pytest.raises(ValueError, match=says):
         call()
+
+
+@each("model", [classifier(), classifier(LSTM(2, 3)), LSTM(2), Stack([LSTM(2)])])
+def test_weights_that_are_not_there_are_not_counted(model):
+    for call in (model.count_params, lambda: model.set_weights([])):
+        with pytest.raises(ValueError, match="no weights yet; call build"):
+            call()
+    model.build(3)
+    assert model.count_params() == sum(w.size for w in model.get_weights())
+
+
+def test_a_fit_that_is_refused_builds_nothing():
+    model = classifier()
+    for x, y in ((N((4, 5, 9)), Y[:3]), (N((4, 9, 2)), Y + 1.5)):
+        with pytest.raises(ValueError, match=r"^y "):
+            model.fit(x, y)
+        assert not model.built
+    model.fit(X, Y)
 
 
 @each("kind", [*LAYERS, "model"])

@@ -1,5 +1,6 @@
 """What holds for any input: nothing lost in silence, exact resumption, whole files."""
 
+import collections
 import copy
 import json
 import zipfile
@@ -72,6 +73,22 @@ class Masked:
         return self.array
 
 
+class Variable:
+    """An array that makes a masked one of itself, as netCDF4's variables do."""
+
+    def __init__(self, array):
+        self.array = first_masked(array)
+
+    def __array__(self, dtype=None, copy=None):
+        return self.array
+
+
+class Metres(float):
+    """A number with a unit that is a float, too."""
+
+    unit = "m"
+
+
 class Elsewhere:
     """An array that cannot be had, such as a tensor on a GPU."""
 
@@ -92,6 +109,12 @@ LOST = {
     "mask in a list": lambda a: list(first_masked(a)) if a.ndim > 1 else [
         np.ma.masked, *a[1:]
     ],
+    "mask in another sequence": lambda a: collections.deque(
+        first_masked(a) if a.ndim > 1 else [np.ma.masked, *a[1:]]
+    ),
+    "mask behind an interface": Variable,
+    "masks in a list": lambda a: [Variable(a), Variable(a)],
+    "unit in a list": lambda a: [Metres(3)],
     "unit": lambda a: a.view(Quantity),
     "unit of another kind": Measure,
     "Keras's mask": Masked,
@@ -703,6 +726,59 @@ def test_large_gradients_are_clipped_not_lost(kind):
     both, _ = clip_by_global_norm({"w": with_small}, 1, ensemble=True)
     small, _ = clip_by_global_norm({"w": with_small[1]}, 1)
     assert as_bytes(both["w"]) == as_bytes(np.stack([alone["w"], small["w"]]))
+
+
+@each(("kind", "size"), [("f4", 3e-23), ("f4", 1e-30), ("f8", 1e-200), ("f8", 1e200)])
+def test_a_norm_is_right_even_where_squares_are_not(kind, size):
+    gradients = {"w": np.full(3, size, kind), "b": np.full((1, 1), size, kind)}
+    _, norm = clip_by_global_norm(gradients, 1)
+    assert norm == pytest.approx(2 * size, rel=1e-6)
+    clipped, _ = clip_by_global_norm(gradients, size / 5)
+    np.testing.assert_allclose(clipped["w"], size / 10, rtol=1e-6)
+    assert clipped["w"].dtype == kind
+    zero = {"w": np.zeros((2, 3), kind)}
+    zero["w"][1] = size
+    clipped, norm = clip_by_global_norm(zero, size, ensemble=True)
+    np.testing.assert_allclose(norm, [0, 3**0.5 * size], rtol=1e-6)
+    np.testing.assert_allclose(clipped["w"][1], size / 3**0.5, rtol=1e-6)
+    assert not clipped["w"][0].any()
+
+
+def test_a_bound_too_large_for_the_gradients_clips_nothing():
+    clipped, _ = clip_by_global_norm({"w": np.ones(3, "f4")}, 1e39)
+    assert as_bytes(clipped["w"]) == as_bytes(np.ones(3, "f4"))
+
+
+# Ensembles
+
+
+@each("batch", [2, 3])
+@each(
+    "new",
+    [
+        lambda seed: classifier([Dropout(0.5), LSTM(2)], seed=seed),
+        lambda seed: classifier([Dense(2), GRU(2)], seed=seed),
+        lambda seed: classifier([Stack([Dense(2)]), RNN(2)], seed=seed),
+        lambda seed: classifier(Bidirectional(Stack([Dense(2), RNN(2)])), seed=seed),
+        lambda seed: classifier([Dense(2)], return_sequences=True, seed=seed),
+        lambda seed: classifier(Dense(2), return_sequences=True, seed=seed),
+        lambda seed: classifier(Dropout(0.2), return_sequences=True, seed=seed),
+    ],
+)
+def test_networks_share_an_input_whatever_reads_it(new, batch):
+    """Also where a batch is as long as the ensemble and could be taken for it."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(6, 5, 3))
+    y = rng.integers(3, size=(6, 5) if new(0).return_sequences else 6)
+    ensemble, alone = new([4, 5]), [new(4), new(5)]
+    for model in (ensemble, *alone):
+        model.fit(x, y, batch_size=batch, verbose=0)
+    for k, model in enumerate(alone):
+        assert as_bytes([w[k] for w in ensemble.get_weights()]) == as_bytes(
+            model.get_weights()
+        )
+        together = ensemble.predict(x[:2])[k]
+        np.testing.assert_allclose(together, model.predict(x[:2]), rtol=1e-6)
 
 
 def test_what_is_a_float_is_python_s():

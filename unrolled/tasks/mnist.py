@@ -114,7 +114,7 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[Pair, Pair]:
         ValueError: the file is missing, damaged or holds something else; the message
             says what it holds and what was expected.
     """
-    arrays = read_arrays(Path(path).expanduser())
+    arrays = read_arrays(os.path.expanduser(check_path("path", path)))
 
     def refuse(problem: str) -> ValueError:
         return ValueError(f"MNIST file {str(path)!r}: {problem}")
@@ -192,8 +192,8 @@ def _from_keras() -> Digits:
 
 def _keras_cache() -> Path:
     """Return where Keras keeps `mnist.npz`, without its import, which takes seconds."""
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser()
-    return home / "datasets" / "mnist.npz"
+    home = os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras")
+    return Path(home) / "datasets" / "mnist.npz"
 
 
 def _reachable(url: str, seconds: float) -> bool:

