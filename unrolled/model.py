@@ -24,6 +24,7 @@ from unrolled.checks import (
     check_sequences,
     check_tuple,
     count_axes,
+    read_array,
 )
 from unrolled.compose import Stack
 from unrolled.dense import Dense
@@ -510,6 +511,7 @@ class SequenceClassifier(SequenceModel):
 
     def metrics(self, outputs: Array, y: Array) -> dict[str, PerNetwork]:
         """Return the accuracy: the share of labels whose output is the largest."""
+        outputs = read_array("outputs", outputs)
         shapes = (outputs.shape[:-1], outputs.shape[1:-1])[: 1 + self._is_ensemble]
         if np.shape(y) not in shapes:
             raise ValueError(f"y has shape {np.shape(y)}; expected {shapes[0]}")

@@ -51,7 +51,8 @@ def clip_by_global_norm(
         fits = (norm > limits.tiny**0.5 / limits.eps) & (norm < np.inf)
         if not fits.all():  # squares too small or too large for the dtype
             largest = np.max([np.abs(row).max(axis=-1) for row in rows], axis=0)
-            largest = np.where(largest > 0, largest, 1).astype(norm.dtype)
+            usual = (largest > 0) & (largest < np.inf)
+            largest = np.where(usual, largest, 1).astype(norm.dtype)
             scaled = _norm([row / largest[..., None] for row in rows]) * largest
             norm = np.where(fits, norm, scaled)
         factor = np.minimum(1, max_norm / norm)  # (networks,) or ()
@@ -145,6 +146,11 @@ class Optimizer:
                 last step, or weights are no arrays of floats. Nothing has changed then.
         """
         gradients = _read_gradients(gradients)
+        if not isinstance(weights, dict):
+            raise ValueError(
+                f"weights is {type(weights).__name__}; expected a dict of arrays by "
+                "name"
+            )
         for name, w in weights.items():
             if not isinstance(w, np.ndarray) or w.dtype.kind != "f":
                 got = getattr(w, "dtype", type(w).__name__)

@@ -649,6 +649,10 @@ SAYS = [
      lambda: fitted().fit(X, Y, verbose=[1])),
     ("y has shape (4, 1); expected (4,)",
      lambda: fitted().metrics(np.ones((4, 3)), Y[:, None])),
+    ("weights is list; expected a dict of arrays by name",
+     lambda: SGD().apply([V], {"w": V})),
+    ("size is 2.5; expected an integer >= 1", lambda: one_hot(Y, 2.5)),
+    ("outputs is NoneType; expected an array", lambda: fitted().metrics(None, Y)),
     ("weights['w'] is read-only; expected one to change",
      lambda: SGD().apply({"w": np.broadcast_to(1.0, 2)}, {"w": np.ones(2)})),
     ("predictions has shape (); expected (…, outputs)",
@@ -742,6 +746,13 @@ def test_a_norm_is_right_even_where_squares_are_not(kind, size):
     np.testing.assert_allclose(norm, [0, 3**0.5 * size], rtol=1e-6)
     np.testing.assert_allclose(clipped["w"][1], size / 3**0.5, rtol=1e-6)
     assert not clipped["w"][0].any()
+
+
+def test_the_norm_of_what_diverged():
+    for size in (np.inf, np.nan):
+        with np.errstate(invalid="ignore"):
+            _, norm = clip_by_global_norm({"w": np.array([size, 1], "f4")}, 1)
+        assert str(norm) == str(size)
 
 
 def test_a_bound_too_large_for_the_gradients_clips_nothing():

@@ -289,8 +289,10 @@ def one_hot(symbols: Array, size: int) -> Array:
     """Turn integers `(…)` below `size` into float32 `(…, size)`, with one 1 per row.
 
     Raises:
-        ValueError: symbols that are not integers, or not all within 0 … size − 1.
+        ValueError: symbols that are not integers, or not all within 0 … size − 1, or
+            `size` is not an integer >= 1.
     """
+    size = check_integer("size", size, 1)
     return np.eye(size, dtype=np.float32)[check_labels("symbols", symbols, size)]
 
 
