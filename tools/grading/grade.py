@@ -22,7 +22,7 @@ import re
 import secrets
 import sys
 import time
-from concurrent.futures import FIRST_COMPLETED, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
 import numpy as np
@@ -570,10 +570,12 @@ class Class:
         try:
             data = submissions.read(submission.path)
         except (OSError, ValueError) as error:  # it was there a moment ago
-            return self.pool.submit(fail, why_unread(error))
-        return self.pool.submit(
-            grade, self.assignment, submission, data, *self.common, **how
-        )
+            return failed(sandbox.Broken(why_unread(error)))
+        about = (self.assignment, submission, data, *self.common)
+        try:
+            return self.pool.submit(grade, *about, **how)
+        except Exception as error:  # the cluster is gone
+            return failed(error)
 
     def keep(self, submission, result):
         """Save a result; where the grader failed, there is none to be saved."""
@@ -592,9 +594,11 @@ class Class:
         return result
 
 
-def fail(why):
-    """Fail, where a job is expected."""
-    raise sandbox.Broken(why)
+def failed(error):
+    """A job that has failed before it began."""
+    job = Future()
+    job.set_exception(error)
+    return job
 
 
 def why_unread(error):

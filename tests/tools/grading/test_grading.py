@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -738,6 +739,24 @@ def test_on_a_cluster(tmp_path, cluster):
     submit(tmp_path, "half", [SCALED])
     grade_apart(tmp_path, "--scheduler", cluster)
     assert points(tmp_path) == {"right": "3", "half": "2"}
+
+
+def test_a_cluster_that_dies_loses_no_result(tmp_path, monkeypatch, whole_sandbox):
+    for number in range(4):
+        submit(tmp_path, f"right-{number}", RIGHT)
+    calls, really = [], ThreadPoolExecutor.submit
+
+    def submit_or_die(*about, **others):
+        calls.append(about)
+        if len(calls) > 2:  # the proof, and one student
+            raise RuntimeError("Client is closed")
+        return really(*about, **others)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_or_die)
+    status, _, errors = run(tmp_path)
+    assert status == 1 and "NOT GRADED: 3 of 4" in errors
+    assert sorted(points(tmp_path).values()) == ["", "", "", "3"]
+    assert "Client is closed" in rows(tmp_path)["right-3"]["notes"]
 
 
 def test_a_scheduler_that_is_gone(tmp_path, monkeypatch, capsys):
