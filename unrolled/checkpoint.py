@@ -113,7 +113,14 @@ def set_state(model: "SequenceModel", state: Arrays) -> None:
 def _settings(optimizer):
     """Return the class of an optimiser and its settings, which are numbers or None."""
     settings = {k: v for k, v in vars(optimizer).items() if k != "slots"}
-    return {"class": type(optimizer).__name__} | _plain(settings)
+    plain = _plain(settings)
+    for name, value in settings.items():
+        if name not in plain and not callable(value):
+            raise ValueError(
+                f"optimizer.{name} is {type(value).__name__}; expected a number, as "
+                "only numbers and slots are saved"
+            )
+    return {"class": type(optimizer).__name__} | plain
 
 
 def _options(one):

@@ -394,6 +394,19 @@ def test_weights_that_are_not_numbers_are_not_saved(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_what_an_optimizer_keeps_elsewhere_is_not_lost_in_silence(tmp_path):
+    class Averaging(SGD):
+        mean = None
+
+    model = fitted(classifier(optimizer=Averaging()))
+    model.save(tmp_path / "model.npz")
+    model.optimizer.mean = {"head/bias": np.zeros(3)}
+    with pytest.raises(ValueError, match=r"^optimizer\.mean is dict; expected a num"):
+        model.save(tmp_path / "model.npz")
+    with pytest.raises(ValueError, match=r"does not fit this model: optimizer\.mean"):
+        model.load(tmp_path / "model.npz")
+
+
 @each("path", [None, 3, 1.5, ["model.npz"]])
 def test_what_is_no_path(path):
     for call in (fitted().save, fitted().load):
