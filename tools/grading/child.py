@@ -13,6 +13,8 @@ sent to wherever a submission runs.
 """
 
 import ast
+import collections
+import collections.abc
 import contextlib
 import gc
 import importlib
@@ -51,6 +53,7 @@ IMPORTED = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w.]*)", re.MULTI
 MOST_IMPORTED = 50  # modules that are imported before the clock runs
 AT_LEAST = 0.2  # seconds for a cell after the time of all is over
 MOST_FAILED = 20  # cells of which it is told why they failed
+ROWS = (tuple, list, collections.deque, collections.abc.ValuesView)
 DUMPABLE = 4  # PR_SET_DUMPABLE
 COLAB = ("auth", "data_table", "drive", "files", "output", "patches", "userdata")
 # Cell magics whose body is no Python, or leaves nothing behind.
@@ -88,13 +91,15 @@ def encode(value, *, compact=False):
             return {"value": None}
         if type(part).__name__ == "Given":  # the class lives where child.py does not
             return {"given": part.name}
-        if isinstance(part, (tuple, list)) and not (compact and only_numbers(part)):
+        if isinstance(part, ROWS) and not (compact and only_numbers(part)):
             return {"tuple": [visit(entry) for entry in part]}
         if isinstance(part, dict):
             return {"dict": {str(key): visit(entry) for key, entry in part.items()}}
         if isinstance(part, (bool, int, float)) and not isinstance(part, np.generic):
             return {"value": part}
         array = as_array(part)
+        if array is None and getattr(part, "dtype", None) == object and part.ndim:
+            return {"tuple": [visit(entry) for entry in part]}  # arrays in an array
         if array is None:
             return {"other": type(part).__name__[:100]}
         blob.extend(bytes(-len(blob) % ALIGNED))

@@ -396,6 +396,17 @@ WRITTEN_ELSEWHERE = {
     "fails-in-between": ["raise ValueError", CODE, "1 / 0"],
     "experiments": ["# experiment\nraise ValueError", CODE],
     "plots": ["import matplotlib.pyplot as plt\nplt.plot([1]); plt.show()\n" + CODE],
+    "many-values-in-other-forms": [
+        SCALED,
+        "import numpy as np\nimport functools\n\n\ndef sums(rows, step):\n"
+        "    both = np.array([functools.reduce(step, rows), None], object)\n"
+        "    both[1] = len(rows)\n    return both",
+    ],
+    "values-of-a-dict": [
+        SCALED,
+        "import functools\n\n\ndef sums(rows, step):\n"
+        "    return {'y': functools.reduce(step, rows), 'n': len(rows)}.values()",
+    ],
     "pylab": ["%pylab inline\nassert np.pi == pi", CODE],
     "other-parameters": [
         CODE.replace("scale)", "by)").replace("* scale", "* by").replace("rows", "t")
