@@ -98,8 +98,9 @@ def encode(value, *, compact=False):
         if isinstance(part, (bool, int, float)) and not isinstance(part, np.generic):
             return {"value": part}
         array = as_array(part)
-        if array is None and getattr(part, "dtype", None) == object and part.ndim:
-            return {"tuple": [visit(entry) for entry in part]}  # arrays in an array
+        arrays = isinstance(part, np.ndarray) and part.dtype.hasobject and part.ndim
+        if array is None and arrays:
+            return {"tuple": [visit(entry) for entry in part]}
         if array is None:
             return {"other": type(part).__name__[:100]}
         blob.extend(bytes(-len(blob) % ALIGNED))
