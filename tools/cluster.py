@@ -6,6 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 ANSWERS_WITHIN = "10 s"  # a scheduler that lives
 
 
+class NoCluster(RuntimeError):
+    """No scheduler answers, or it has no workers; says which."""
+
+
 @contextlib.contextmanager
 def executor(scheduler, processes, modules=()):
     """An executor as in `concurrent.futures`, of processes that the jobs start.
@@ -19,7 +23,7 @@ def executor(scheduler, processes, modules=()):
         modules: what the jobs need and other machines cannot import; sent along.
 
     Raises:
-        ConnectionError: no scheduler answers at that address, or it has no workers.
+        NoCluster: no scheduler answers at that address, or it has no workers.
     """
     if scheduler is None:
         with ThreadPoolExecutor(processes) as pool:
@@ -38,13 +42,13 @@ def executor(scheduler, processes, modules=()):
     try:
         client = Client(scheduler, timeout=ANSWERS_WITHIN)
     except (OSError, ValueError) as error:  # TimeoutError is an OSError
-        raise ConnectionError(
+        raise NoCluster(
             f"scheduler {scheduler!r}: nothing answers there ({error})"
         ) from None
     with client:
         workers = client.scheduler_info()["workers"]
         if not workers:
-            raise ConnectionError(f"scheduler {scheduler!r} has no workers")
+            raise NoCluster(f"scheduler {scheduler!r} has no workers")
         with client.get_executor(workers=[*workers]) as pool:
             pool.machines = [client.get_executor(workers=[one]) for one in workers]
             pool.at_once = sum(worker["nthreads"] for worker in workers.values())

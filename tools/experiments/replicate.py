@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 import unrolled
 from tools import checkout, console
-from tools.cluster import executor
+from tools.cluster import NoCluster, executor
 from unrolled.course.ledger import load_claims, read_ledger
 
 ROOT = Path(__file__).parents[2]
@@ -174,7 +174,7 @@ def main(argv=None):
             ledgers, failures = replicate(
                 root, options.seeds, options.scheduler, options.processes
             )
-    except ConnectionError as error:
+    except NoCluster as error:
         parser.error(f"--scheduler {options.scheduler}: {error}")
     rows = table(ledgers)
     report(rows, options.seeds, root / "_build" / "replicate" / "verdicts.csv")

@@ -27,7 +27,7 @@ import numpy as np
 from tqdm import tqdm
 
 from tools import checkout, console
-from tools.cluster import executor
+from tools.cluster import NoCluster, executor
 from tools.experiments import assertions, replicate
 
 ROOT = Path(__file__).parents[2]
@@ -302,7 +302,7 @@ def main(argv=None):
         print("Base seeds:", *seeds, flush=True)
         try:
             results = run(book, pages, seeds, options.scheduler, options.processes)
-        except ConnectionError as error:
+        except NoCluster as error:
             parser.error(f"--scheduler {options.scheduler}: {error}")
         if not options.seeds:
             drawn.unlink(missing_ok=True)  # these have run

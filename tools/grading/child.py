@@ -40,6 +40,8 @@ from pathlib import Path
 
 import numpy as np
 
+from unrolled.checks import find_lost
+
 HEAD = "<III"  # lengths of a frame's name, of its outline, of its bytes
 HEAD_BYTES = struct.calcsize(HEAD)
 FILE_BYTES = 1 << 25  # of any file that a submission writes
@@ -95,7 +97,7 @@ def encode(value, *, compact=False):
             return {"tuple": [visit(entry) for entry in part]}
         if isinstance(part, dict):
             return {"dict": {str(key): visit(entry) for key, entry in part.items()}}
-        if isinstance(part, (bool, int, float)) and not isinstance(part, np.generic):
+        if type(part) in (bool, int, float):
             return {"value": part}
         array = as_array(part)
         arrays = isinstance(part, np.ndarray) and part.dtype.hasobject and part.ndim
@@ -119,7 +121,7 @@ def only_numbers(entries):
 
 def as_array(value):
     """An array of numbers, truth values or words, little-endian; None if it is none."""
-    if np.ma.isMaskedArray(value) and np.ma.getmaskarray(value).any():
+    if find_lost(value):  # masks, units: NumPy would drop them silently
         return None
     array = np.asarray(value)
     if array.dtype == object:  # Fractions, Decimals, tensors in a list

@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 import unrolled
 from tools import console
-from tools.cluster import executor
+from tools.cluster import NoCluster, executor
 from tools.grading import cgroup, child, masters, report, sandbox, seccomp, submissions
 
 HERE = Path(__file__).parent
@@ -437,7 +437,7 @@ def main(argv=None):
         except Unproven as error:
             print(f"Nothing was graded: {error}", file=sys.stderr)
             return 2
-        except ConnectionError as error:
+        except NoCluster as error:
             parser.error(str(error))
         report.write(folder, module.ASSIGNMENT, results, ignored, unsafe=options.unsafe)
     return tell(folder, results, ignored, options.unsafe)
@@ -509,7 +509,12 @@ def grade_all(module, found, folder, options, pool):
     places = {what: str(path.resolve()) for what, path in hidden.items()}
     for machine in pool.machines:
         proof = machine.submit(prove, module.ASSIGNMENT, master, *common[1:], places)
-        proof.result()
+        try:
+            proof.result()
+        except (Unproven, KeyboardInterrupt):
+            raise
+        except Exception as error:  # the machine is gone
+            raise Unproven(f"The proof could not be run: {error}") from error
     class_ = Class(module.ASSIGNMENT, common, version, kept, pool)
     with tqdm(total=len(waiting), unit="submission") as bar:
         results |= class_.grade(waiting, bar)

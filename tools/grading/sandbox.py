@@ -20,6 +20,7 @@ from tools.grading import cgroup, seccomp
 
 LOOK_EVERY = 0.05  # seconds between looks at how it does
 PROCESSES = 200  # threads included
+IDLE = 60  # seconds in which a submission that is not stuck computes something
 SIZE = 1 << 26  # bytes of each place that can be written to
 SAID = 4000  # bytes of what the sandbox itself says when it fails
 SYSTEM = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/etc/ld.so.cache")
@@ -281,6 +282,7 @@ def follow(process, data, seconds, memory, most, group=None):
     deadline, why, seen = time.monotonic() + seconds, "", {}
     watched = group is None  # otherwise the kernel counts
     family = psutil.Process(process.pid)
+    work, since = 0.0, time.monotonic()
     # What a submission leaves behind may hold the pipe open for ever: the end of the
     # process counts, not that of its output.
     while process.poll() is None and not why:
@@ -290,6 +292,10 @@ def follow(process, data, seconds, memory, most, group=None):
                 process.wait(LOOK_EVERY)
         if watched:
             seen |= {one.pid: one for one in relatives(family)}
+        if time.monotonic() > since + IDLE:
+            before, work, since = work, computed(family), time.monotonic()
+            if abs(work - before) < 0.01:
+                why = f"stopped: it computed nothing for {IDLE} s on the clock"
         if STOPPED:
             why = INTERRUPTED
         elif time.monotonic() > deadline:
@@ -310,6 +316,16 @@ def follow(process, data, seconds, memory, most, group=None):
             with contextlib.suppress(OSError, ValueError):
                 stream.close()
     return bytes(output[: most + 1]), why, in_words(said)
+
+
+def computed(family):
+    """Seconds of processor time that a process and all below it have taken."""
+    total = 0.0
+    for process in relatives(family):
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
 
 
 def too_many(group, seen):

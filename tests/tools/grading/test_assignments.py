@@ -1,7 +1,7 @@
 """Assignments from master to mark: hand-outs, students' checks, otter, the grader."""
 
+import contextlib
 import csv
-import hashlib
 import io
 import json
 import platform
@@ -25,10 +25,9 @@ from tests.tools.grading.classroom import (
     solved_cells,
     write_notebook,
 )
-from tools.checkout import hash_files, package_files
-from tools.grading.assign import README
+from tools.checkout import digest, hash_files, package_files
+from tools.grading import assign
 
-ASSIGN = [sys.executable, "-m", "tools.grading.assign"]
 MADE = ROOT / "_build" / "assignments"
 # Runs the code cells of a hand-out in its folder as a student does, without otter.
 STUDENT = """
@@ -61,16 +60,37 @@ def handout_cells(handouts, name):
     return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
+@contextlib.contextmanager
+def once(what, depends_on):
+    """Like a page, a run of minutes is repeated only where what it depends on changed.
+
+    Args:
+        what: name of the run, which passed if the block ends without an error.
+        depends_on: fingerprint of all that decides on how it ends.
+
+    Yields:
+        whether it has passed before, with the same fingerprint.
+    """
+    stamp = MADE / "ran" / f"{what}.txt"
+    if stamp.exists() and stamp.read_text("utf-8") == depends_on:
+        yield True
+        return
+    yield False
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(depends_on, encoding="utf-8")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_master_runs_with_its_hidden_tests(tmp_path, name):
-    """In nbmake: solution, public and hidden tests, experiments.
+    """In nbmake: solution, public and hidden tests, experiments."""
+    with once(name, fingerprint(name)) as before:
+        if not before:
+            run_master(tmp_path, name)
 
-    Like a page, it runs again only where something changed that it depends on.
-    """
-    stamp, depends_on = MADE / "ran" / f"{name}.txt", fingerprint(name)
-    if stamp.exists() and stamp.read_text("utf-8") == depends_on:
-        return
+
+def run_master(tmp_path, name):
+    """Run a copy of a master, with its cases beside it."""
     for path in (MASTERS / f"{name}.ipynb", MASTERS / f"{name}_cases.py"):
         shutil.copy(path, tmp_path)
     options = ["--nbmake", "--nbmake-timeout=0", "-p", "no:cacheprovider"]
@@ -80,8 +100,6 @@ def test_master_runs_with_its_hidden_tests(tmp_path, name):
         command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
     )
     assert run.returncode == 0, run.stdout
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(depends_on, encoding="utf-8")
 
 
 def fingerprint(name, root=ROOT):
@@ -90,6 +108,10 @@ def fingerprint(name, root=ROOT):
         root / "book/assignments" / f"{name}{end}" for end in (".ipynb", "_cases.py")
     ]
     files += [root / "requirements.lock", *package_files(root / "unrolled")]
+    files += [
+        root / "tools/grading/assign.py",
+        root / "tests/tools/grading/test_assignments.py",
+    ]
     return f"Python {platform.python_version()}, {hash_files(root, files)}"
 
 
@@ -103,7 +125,8 @@ def fingerprint(name, root=ROOT):
     ],
 )
 def test_a_change_makes_a_master_run_again(tmp_path, changed):
-    for folder in ("book/assignments", "unrolled"):
+    folders = ("book/assignments", "unrolled", "tools/grading", "tests/tools/grading")
+    for folder in folders:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "requirements.lock", tmp_path)
     assert fingerprint("a1", tmp_path) == fingerprint("a1") != fingerprint("a2")
@@ -121,18 +144,23 @@ def test_masters_have_no_outputs(name):
 
 
 @pytest.mark.slow
-def test_made_again_they_are_the_same(handouts, tmp_path):
+@pytest.mark.parametrize("name", NAMES)
+def test_made_again_they_are_the_same(handouts, tmp_path, name):
     """Hand-outs are generated, never edited: these are what the masters give today."""
-    subprocess.run([*ASSIGN, "--output", str(tmp_path / "again")], cwd=ROOT, check=True)
-    digests = [
-        {
-            path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in folder.rglob("*.zip")
-        }
-        for folder in (handouts, tmp_path / "again")
-    ]
-    assert digests[0] == digests[1]
-    assert len(digests[0]) == 2 * len(NAMES)
+    with once(f"{name}-again", made_of(handouts, name)) as before:
+        if before:
+            return
+        assign.make(MASTERS / f"{name}.ipynb", tmp_path)
+        for one, other in zip(
+            assign.zips(handouts, name), assign.zips(tmp_path, name), strict=True
+        ):
+            assert one.read_bytes() == other.read_bytes()
+
+
+def made_of(handouts, name):
+    """Fingerprint of an assignment's archives and of what they are made from."""
+    digests = [digest(path) for path in assign.zips(handouts, name)]
+    return " ".join([fingerprint(name), *digests])
 
 
 def what_the_book_prints():
@@ -169,7 +197,7 @@ def test_nothing_of_the_solution_is_handed_out(handouts, site, name):
 
 
 def test_the_readme_has_every_command_for_windows_too():
-    lines = README.format(title="A1", name="a1").splitlines()
+    lines = assign.README.format(title="A1", name="a1").splitlines()
     commands = [line.split("|")[2:4] for line in lines if re.match(r"\|.*`", line)]
     assert len(commands) == 3 and "a1.ipynb" in commands[-1][0]
     for unix, windows in commands:
@@ -180,6 +208,13 @@ def test_the_readme_has_every_command_for_windows_too():
 @pytest.mark.parametrize("name", NAMES)
 def test_student_checks_without_otter(handouts, tmp_path, name):
     """In the unpacked hand-out: a stub is told what is missing, a solution passes."""
+    with once(f"{name}-student", made_of(handouts, name)) as before:
+        if not before:
+            check_as_a_student(handouts, tmp_path, name)
+
+
+def check_as_a_student(handouts, tmp_path, name):
+    """Run all public checks of a hand-out, first unsolved, then solved."""
     with zipfile.ZipFile(handouts / "handouts" / f"{name}.zip") as archive:
         archive.extractall(tmp_path)
     stub = [c for c in handout_cells(handouts, name) if not is_experiment(c)]
@@ -211,6 +246,13 @@ def test_student_checks_without_otter(handouts, tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_otter_s_autograder_gives_full_marks(handouts, tmp_path, name):
+    with once(f"{name}-otter", made_of(handouts, name)) as before:
+        if not before:
+            run_otter(handouts, tmp_path, name)
+
+
+def run_otter(handouts, tmp_path, name):
+    """Let otter grade the solution, as Gradescope does."""
     cells = [c for c in solved_cells(name) if not is_experiment(c)]
     text = read_zip(handouts / "handouts" / f"{name}.zip")[f"{name}/{name}.ipynb"]
     notebook = nbformat.reads(text.decode(), 4)

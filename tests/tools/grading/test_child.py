@@ -52,6 +52,12 @@ def test_numbers_in_any_form_are_numbers(value, back):
         assert np.array_equal(one, other)
 
 
+class WithUnit(float):
+    """Three metres, of which NumPy would make a three."""
+
+    unit = "m"
+
+
 def test_arguments_stay_what_they_are():
     """A function that is given a list of integers must not get an array."""
     found = child.decode(*child.encode({"seeds": [1, 2], "rate": 0.5}))
@@ -63,6 +69,7 @@ def test_arguments_stay_what_they_are():
     "value",
     [
         np.ma.array([1.0, 2.0], mask=[0, 1]),
+        WithUnit(3.0),
         np.array(["2026-01-01"], "datetime64[D]"),
         np.zeros(2, [("a", "f8")]),
         object(),

@@ -495,14 +495,17 @@ def test_feedback_of_those_who_are_gone_goes_too(tmp_path, whole_sandbox):
     assert [path.name[:5] for path in pages.glob("*.html")] == ["stays"]
 
 
+# Not getrusage, which counts what the process was forked from, too.
 SAYS_ITS_PEAK = """
-import resource
+import re
 import sys
+from pathlib import Path
 
 from tools.grading import grade
 
 status = grade.main()
-print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())
+print("peak", int(peak[1]) >> 10)
 sys.exit(status)
 """
 
@@ -516,6 +519,26 @@ def test_no_more_submissions_are_held_than_run(tmp_path, whole_sandbox):
         command, capture_output=True, encoding="utf-8", cwd=ROOT, check=True
     )
     assert int(ended.stdout.split("peak ")[1]) < 300
+
+
+STANDS_STILL_FOR_EVER = """
+import os, signal, time
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+os.kill(os.getppid(), signal.SIGSTOP)
+while True:
+    time.sleep(1000)
+"""
+
+
+def test_one_that_stands_still_does_not_stall_the_class(
+    tmp_path, monkeypatch, whole_sandbox
+):
+    submit(tmp_path, "still", [STANDS_STILL_FOR_EVER, *RIGHT])
+    submit(tmp_path, "right", RIGHT)
+    monkeypatch.setattr(sandbox, "IDLE", 2)
+    grade(tmp_path)
+    assert points(tmp_path) == {"still": "0", "right": "3"}
+    assert "computed nothing for 2 s" in feedback(tmp_path, "still")
 
 
 # ------------------------------------------------------------------ failing closed
