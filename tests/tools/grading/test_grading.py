@@ -836,7 +836,10 @@ def test_refuses_half_an_assignment(tmp_path, capsys):
     submit(tmp_path, "right", RIGHT)
     about = arguments(tmp_path)
     for break_it, says in (
-        (lambda: (tmp_path / "toy_cases.py").write_text("x = 1"), "no ASSIGNMENT"),
+        (
+            lambda: (tmp_path / "toy_cases.py").write_text("x = 1", "utf-8"),
+            "no ASSIGNMENT",
+        ),
         (lambda: (tmp_path / "toy.ipynb").unlink(), "toy.ipynb"),
     ):
         break_it()

@@ -87,7 +87,8 @@ print(*sorted(os.listdir("/dev")))
 def test_an_old_bubblewrap_is_called_old(tmp_path, monkeypatch):
     """Ubuntu 22.04 has 0.6, which knows no `--size`; rights are not what it lacks."""
     program = tmp_path / "bwrap"
-    program.write_text("#!/bin/sh\necho bwrap: Unknown option --size >&2; exit 1\n")
+    says = "#!/bin/sh\necho bwrap: Unknown option --size >&2; exit 1\n"
+    program.write_text(says, "ascii")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     assert "too old here; expected version 0.8" in sandbox.missing()
