@@ -66,7 +66,7 @@ def pytest_configure():
     settings.load_profile("patient")
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups
+@pytest.hookimpl(wrapper=True)  # before pytest-xdist, which reads the groups
 def pytest_collection_modifyitems(config, items):
     """Mark tests by their fixtures; those that take long begin first."""
     has = config.pluginmanager.hasplugin
@@ -81,6 +81,7 @@ def pytest_collection_modifyitems(config, items):
         if has("timeout"):
             item.add_marker(pytest.mark.timeout(HANGS))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    return (yield)
 
 
 def pytest_runtest_setup(item):

@@ -1,7 +1,9 @@
 """What a class hands in: right, wrong, empty and hostile notebooks of an assignment."""
 
+import contextlib
 import importlib
 import json
+import platform
 import random
 import sys
 
@@ -9,9 +11,11 @@ import nbformat
 
 from tests.conftest import ROOT
 from tests.tools.grading import hostile
+from tools.checkout import hash_files, package_files
 from tools.grading import masters
 
 MASTERS = ROOT / "book" / "assignments"
+MADE = ROOT / "_build" / "assignments"
 NAMES = ("a1", "a2", "a3")
 GRADE = [sys.executable, "-m", "tools.grading.grade"]
 KINDS = 3 * ("right",) + 3 * ("other",) + 2 * ("wrong",) + ("empty", "hostile")
@@ -21,6 +25,37 @@ ATTACKS = (
     *("prints-a-gigabyte", "floods-the-answers", "allocates-without-end", "fork-bomb"),
     *("reaches-the-network",),
 )
+
+
+@contextlib.contextmanager
+def once(what, depends_on):
+    """Like a page, a run of minutes is repeated only where what it depends on changed.
+
+    Args:
+        what: name of the run, which passed if the block ends without an error.
+        depends_on: fingerprint of all that decides on how it ends.
+
+    Yields:
+        whether it has passed before, with the same fingerprint.
+    """
+    stamp = MADE / "ran" / f"{what}.txt"
+    if stamp.exists() and stamp.read_text("utf-8") == depends_on:
+        yield True
+        return
+    yield False
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(depends_on, encoding="utf-8")
+
+
+def fingerprint(name, root=ROOT):
+    """Hash of what decides on an assignment's marks: masters, package, grader, pins."""
+    files = [root / f"book/assignments/{name}{end}" for end in (".ipynb", "_cases.py")]
+    files += [root / "requirements.lock", *package_files(root / "unrolled")]
+    files += sorted((root / "tools" / "grading").glob("*.py"))
+    tests = root / "tests" / "tools" / "grading"
+    files += [tests / "classroom.py", tests / "test_assignments.py"]
+    files += [tests / "test_mutants.py", tests / "mutants" / f"{name}.py"]
+    return f"Python {platform.python_version()}, {hash_files(root, files)}"
 
 
 def load(name):

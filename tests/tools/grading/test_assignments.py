@@ -1,10 +1,8 @@
 """Assignments from master to mark: hand-outs, students' checks, otter, the grader."""
 
-import contextlib
 import csv
 import io
 import json
-import platform
 import re
 import shutil
 import subprocess
@@ -17,18 +15,20 @@ import pytest
 from tests.conftest import PAGES, ROOT, read_page
 from tests.tools.grading.classroom import (
     GRADE,
+    MADE,
     MASTERS,
     NAMES,
+    fingerprint,
     is_experiment,
     load,
     make_class,
+    once,
     solved_cells,
     write_notebook,
 )
-from tools.checkout import digest, hash_files, package_files
+from tools.checkout import digest
 from tools.grading import assign
 
-MADE = ROOT / "_build" / "assignments"
 # Runs the code cells of a hand-out in its folder as a student does, without otter.
 STUDENT = """
 import json, sys
@@ -60,26 +60,6 @@ def handout_cells(handouts, name):
     return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
-@contextlib.contextmanager
-def once(what, depends_on):
-    """Like a page, a run of minutes is repeated only where what it depends on changed.
-
-    Args:
-        what: name of the run, which passed if the block ends without an error.
-        depends_on: fingerprint of all that decides on how it ends.
-
-    Yields:
-        whether it has passed before, with the same fingerprint.
-    """
-    stamp = MADE / "ran" / f"{what}.txt"
-    if stamp.exists() and stamp.read_text("utf-8") == depends_on:
-        yield True
-        return
-    yield False
-    stamp.parent.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(depends_on, encoding="utf-8")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_master_runs_with_its_hidden_tests(tmp_path, name):
@@ -102,19 +82,6 @@ def run_master(tmp_path, name):
     assert run.returncode == 0, run.stdout
 
 
-def fingerprint(name, root=ROOT):
-    """Hash of what a run of a master depends on: itself, its cases, package, pins."""
-    files = [
-        root / "book/assignments" / f"{name}{end}" for end in (".ipynb", "_cases.py")
-    ]
-    files += [root / "requirements.lock", *package_files(root / "unrolled")]
-    files += [
-        root / "tools/grading/assign.py",
-        root / "tests/tools/grading/test_assignments.py",
-    ]
-    return f"Python {platform.python_version()}, {hash_files(root, files)}"
-
-
 @pytest.mark.parametrize(
     "changed",
     [
@@ -122,6 +89,8 @@ def fingerprint(name, root=ROOT):
         "book/assignments/a1_cases.py",
         "unrolled/course/answers.py",
         "requirements.lock",
+        "tools/grading/child.py",
+        "tests/tools/grading/mutants/a1.py",
     ],
 )
 def test_a_change_makes_a_master_run_again(tmp_path, changed):
@@ -276,6 +245,13 @@ def run_otter(handouts, tmp_path, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_grader_on_solution_and_stub(handouts, tmp_path, name):
     """In the sandbox, with time to spare: the solution has all points, a stub none."""
+    with once(f"{name}-graded", made_of(handouts, name)) as before:
+        if not before:
+            grade_solution_and_stub(handouts, tmp_path, name)
+
+
+def grade_solution_and_stub(handouts, tmp_path, name):
+    """Grade a class of two."""
     submissions = tmp_path / "submissions"
     submissions.mkdir()
     write_notebook(submissions / "solved.ipynb", solved_cells(name))
