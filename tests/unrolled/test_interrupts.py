@@ -140,7 +140,7 @@ def test_load(tmp_path_factory, share, built):
     assert everything(model) == everything(saved)
 
 
-# Python itself may be stopped in the middle of `with`; the folder then goes a bit later.
+# Python itself may be stopped inside `with`; the folder then goes a bit later.
 @pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")
 @settings(max_examples=15)
 @given(share=anywhere)
