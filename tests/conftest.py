@@ -31,7 +31,7 @@ NEEDS = {
     "site": {"site", "executed", "handouts", "built"},
     "browser": {"browser"},
     "keras": {"keras"},
-    "slow": {"replicated", "counted", "cluster", "hostile"},
+    "slow": {"replicated", "counted", "cluster", "hostile", "whole_sandbox"},
 }
 # What takes long to make is made once: one worker of pytest-xdist runs all its tests.
 MADE_ONCE = ("built", "replicated", "counted", "hostile", "soups")

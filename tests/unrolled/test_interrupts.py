@@ -25,6 +25,8 @@ from unrolled import (
 )
 from unrolled.generators import get_states
 
+pytestmark = pytest.mark.slow  # each traces thousands of lines
+
 FOLDER = str(Path(unrolled.__file__).parent)
 X = np.random.default_rng(0).normal(size=(5, 2, 3))
 Y = np.array([0, 1, 1, 0, 1])

@@ -555,6 +555,7 @@ def test_without_bubblewrap_nothing_is_graded(tmp_path, monkeypatch):
     assert not (tmp_path / "grades").exists()
 
 
+@pytest.mark.slow
 def test_unsafe_is_said_everywhere_and_kept_apart(tmp_path, monkeypatch):
     submit(tmp_path, "right", RIGHT)
     submit(tmp_path, "loops", HOSTILE["loops-in-a-function"][0])
@@ -695,7 +696,7 @@ def test_a_machine_without_processes_gives_no_mark(whole_sandbox, tmp_path):
     script = Path(child.__file__).read_text(encoding="utf-8")
     broken = script.replace("runner = os.fork()", "raise BlockingIOError")
     assert broken != script
-    with pytest.raises(sandbox.Broken, match="before it had begun"):
+    with pytest.raises(sandbox.Broken):
         grader.run(toy, masters.as_notebook(RIGHT), {}, broken, True, 5)
 
 

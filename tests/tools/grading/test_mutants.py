@@ -20,6 +20,8 @@ from tests.tools.grading.classroom import (
 from tools.grading import child
 from unrolled.course.assignments import Given, copy_arrays, fill_in
 
+pytestmark = pytest.mark.slow  # `make test` plants every mistake
+
 KNOWN = {name: known(name) for name in NAMES}
 ASSIGNMENTS = {name: load(name) for name in NAMES}
 
