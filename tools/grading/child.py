@@ -8,8 +8,8 @@ There are three sorts of processes, one below the other:
 * The *runner* reads the notebook and runs its cells.
 * Each question's function is called in a process of its own.
 
-Nothing that the last two say is believed: the parent compares. Self-contained, as it is
-sent to wherever a submission runs.
+Nothing that the last two say is believed: the parent compares. It is sent as text to
+wherever a submission runs, and needs NumPy and the book's package there.
 """
 
 import ast
@@ -41,6 +41,7 @@ from pathlib import Path
 import numpy as np
 
 from unrolled.checks import find_lost
+from unrolled.course import assignments
 
 HEAD = "<III"  # lengths of a frame's name, of its outline, of its bytes
 HEAD_BYTES = struct.calcsize(HEAD)
@@ -91,7 +92,7 @@ def encode(value, *, compact=False):
             return {"value": part}
         if isinstance(part, types.FunctionType):  # among the arguments
             return {"value": None}
-        if type(part).__name__ == "Given":  # the class lives where child.py does not
+        if isinstance(part, assignments.Given):
             return {"given": part.name}
         if isinstance(part, ROWS) and not (compact and only_numbers(part)):
             return {"tuple": [visit(entry) for entry in part]}
@@ -105,8 +106,8 @@ def encode(value, *, compact=False):
             return {"tuple": [visit(entry) for entry in part]}
         if array is None:
             return {"other": type(part).__name__[:100]}
-        blob.extend(bytes(-len(blob) % ALIGNED))
-        start = len(blob)
+        start = aligned(len(blob))
+        blob.extend(bytes(start - len(blob)))
         blob.extend(array.tobytes())
         return {"array": [array.dtype.str, list(array.shape), start]}
 
@@ -114,9 +115,13 @@ def encode(value, *, compact=False):
 
 
 def only_numbers(entries):
-    """Whether a list holds plain numbers, and so may travel as an array."""
-    kinds = {type(entry) for entry in entries}
-    return bool(kinds) and kinds <= {float, int} and len(kinds) == 1
+    """Whether a list holds plain numbers of one type, and may travel as an array."""
+    return {type(entry) for entry in entries} in ({float}, {int})
+
+
+def aligned(end):
+    """Where the next array begins, behind what ends there."""
+    return -(-end // ALIGNED) * ALIGNED
 
 
 def as_array(value):
@@ -188,8 +193,7 @@ def view(name, shape, start, blob, end):
     sizes = isinstance(shape, list) and len(shape) <= AXES
     if not sizes or not all(type(n) is int and 0 <= n <= FILE_BYTES for n in shape):
         raise ValueError("an array of no possible shape")
-    begins = -(-end // ALIGNED) * ALIGNED
-    if type(start) is not int or start != begins:  # overlaps would fill memory
+    if type(start) is not int or start != aligned(end):  # overlaps would fill memory
         raise ValueError("what came back is not an answer")
     dtype, count = np.dtype(name), math.prod(shape)
     if count * dtype.itemsize > len(blob) - start:
@@ -251,9 +255,10 @@ def main():
     _, notebook = frames.pop("notebook")
     del job
     os.chdir(plan["folder"])
-    arguments = Arguments(frames)
+    given = {}
+    exec(plan["given"], given)
+    arguments = Arguments(frames, given)
     limit(plan)
-    importlib.import_module("unrolled.course.assignments")
     protect(True)
     read, write = os.pipe()
     gc.freeze()
@@ -275,9 +280,10 @@ def main():
     os.close(begin)
     ends = time.monotonic() + plan["seconds_in_all"] * plan["patience"]
     stream, how = collect(read, runner, ends, MOST_BYTES + 1)
-    write_all(out, frame_of("told", b"", bytes(stream)))
     send(out, "runner", how)
     send(out, "changed", arguments.changed())
+    # The answers last: without what goes before, none of them counts.
+    write_all(out, frame_of("told", b"", bytes(stream)))
     send(out, "end", None)
     os._exit(0)
 
@@ -324,14 +330,15 @@ class Arguments:
 
     Args:
         frames: `(outline, blob)` by the case's name.
+        given: functions by name, as `decode` takes them.
     """
 
-    def __init__(self, frames):
-        self.frames = frames
+    def __init__(self, frames, given):
+        self.frames, self.given = frames, given
         self.places, end = {}, 0
         for name, (_, blob) in frames.items():
             self.places[name] = end, end + len(blob)
-            end = -(-(end + len(blob)) // ALIGNED) * ALIGNED
+            end = aligned(end + len(blob))
         with tempfile.TemporaryFile(dir=".") as file:
             file.truncate(end + 1)  # a map of nothing cannot be
             self.shared = mmap.mmap(file.fileno(), end + 1)
@@ -339,11 +346,11 @@ class Arguments:
             start, stop = self.places[name]
             self.shared[start:stop] = blob
 
-    def of(self, name, given):
+    def of(self, name):
         """Arguments of one case, with arrays in shared memory."""
         start, stop = self.places[name]
         blob = memoryview(self.shared)[start:stop]
-        return decode(self.frames[name][0], blob, given, copy=False)
+        return decode(self.frames[name][0], blob, self.given, copy=False)
 
     def changed(self):
         """By case, the argument whose numbers are others than they were."""
@@ -351,24 +358,11 @@ class Arguments:
         for name, (outline, blob) in self.frames.items():
             start, stop = self.places[name]
             if self.shared[start:stop] != blob:
-                before = decode(outline, blob, GIVEN_NOTHING, copy=False)
-                after = self.of(name, GIVEN_NOTHING)
+                before = decode(outline, blob, self.given, copy=False)
+                after = self.of(name)
                 differ = [key for key in before if not same(before[key], after[key])]
                 found[name] = differ[0] if differ else ""
         return found
-
-
-class Nothing(dict):
-    """Gives None for every function's name."""
-
-    def __contains__(self, name):
-        return True
-
-    def __missing__(self, name):
-        return None
-
-
-GIVEN_NOTHING = Nothing()
 
 
 def same(one, other):
@@ -437,8 +431,6 @@ def run(plan, notebook, arguments, out):
     protect(False)
     with contextlib.suppress(OSError):  # if memory runs out, the keeper stays
         Path("/proc/self/oom_score_adj").write_text("500", "ascii")
-    given = {}
-    exec(plan["given"], given)
     try:
         cells = read_cells(notebook)
     except Unreadable as error:
@@ -458,7 +450,7 @@ def run(plan, notebook, arguments, out):
             for name in arguments.places
             if name.partition("/")[0] == question["name"]
         ]
-        ask(question, cases, arguments, namespace, given, plan["patience"], out)
+        ask(question, cases, arguments, namespace, plan["patience"], out)
     send(out, "end", None)
 
 
@@ -592,7 +584,7 @@ class Shell(Anything):
 
 def run_cells(cells, seconds, patience, out):
     """Run code cells in order; one that fails does not stop those after it."""
-    sys.modules["unrolled.course.assignments"].Grader = Silent
+    assignments.Grader = Silent
     notebook = types.ModuleType("__main__")
     sys.modules["__main__"] = notebook  # what the submission takes itself to be
     namespace = vars(notebook)
@@ -702,7 +694,7 @@ def alarm(seconds, patience):
             signal.setitimer(timer, 0)
 
 
-def ask(question, cases, arguments, namespace, given, patience, out):
+def ask(question, cases, arguments, namespace, patience, out):
     """Call one question's function with its cases, in a process of its own."""
     function = namespace.get(question["function"], ...)
     if not callable(function):
@@ -716,7 +708,7 @@ def ask(question, cases, arguments, namespace, given, patience, out):
         os.close(read)
         limit_processor(question["seconds"])
         for name in cases:
-            answer(name, arguments, function, given, write)
+            answer(name, arguments, function, write)
         os._exit(0)
     os.close(write)
     ends = time.monotonic() + question["seconds"] * patience
@@ -746,13 +738,13 @@ def in_words(how, seconds):
     return f"its process was killed by signal {number}"
 
 
-def answer(name, arguments, function, given, write):
+def answer(name, arguments, function, write):
     """Send what a function makes of one case, and whether its arguments are as before.
 
     Numbers in arrays are compared by the keeper; here, all else.
     """
     try:
-        values = arguments.of(name, given)
+        values = arguments.of(name)
         before = digest(values)
         got = call(function, values)
         sent = {"got": got, "unchanged": before == digest(values)}

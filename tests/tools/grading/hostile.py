@@ -180,6 +180,17 @@ def scaled(x, scale):
     values["x"] = kept
     return x
 """
+HIDES_A_CHANGE_BESIDE_A_FUNCTION = """
+import sys
+
+
+def sums(rows, step):
+    values = sys._getframe(2).f_locals["values"]
+    kept = rows.copy()
+    rows *= 0
+    values["rows"] = kept
+    return kept.sum(0), len(kept)
+"""
 FREES_ITSELF = """
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -321,7 +332,11 @@ HOSTILE = {
     "deep-in-brackets": (["(" * 100_000, *RIGHT], WHOLE, "cell 1"),
     "forges-a-refusal": ([FORGED_REFUSAL, *RIGHT], WHOLE, ""),
     "forges-arrays-in-a-note": ([FORGED_ARRAYS_IN_A_NOTE, *RIGHT], NOTHING, ""),
-    "sends-one-array-often": ([SCALED, OVERLAPPING], FIRST, "not an answer"),
+    "sends-one-array-often": (
+        [SCALED, OVERLAPPING],
+        NOTHING,
+        "changed its argument rows",
+    ),
     "kills-itself": (
         in_sums("os.kill(os.getpid(), 9)", "import os"),
         FIRST,
@@ -352,9 +367,14 @@ HOSTILE = {
         "expected numbers",
     ),
     "forges-frames": ([SCALED, FORGED], NOTHING, "not an answer"),
-    "forges-a-note": ([SCALED, FORGED_NOTE], FIRST, "left with status 0"),
+    "forges-a-note": ([SCALED, FORGED_NOTE], NOTHING, "left with status 0"),
     "sends-an-endless-shape": ([SCALED, ENDLESS_SHAPE], FIRST, "more than an answer"),
     "hides-a-change": ([HIDES_A_CHANGE, SUMS], SECOND, "changed its argument x"),
+    "hides-a-change-beside-a-function": (
+        [SCALED, HIDES_A_CHANGE_BESIDE_A_FUNCTION],
+        FIRST,
+        "changed its argument rows",
+    ),
     "returns-a-huge-shape": (in_sums(BROADCASTS, "import numpy as np"), FIRST, "Error"),
     "answer-that-acts": (in_sums("return Acts(), 3", ACTS), FIRST, "SystemExit"),
     "markup-in-an-error": (
