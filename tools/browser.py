@@ -1,6 +1,5 @@
 """Headless Chromium on the built site; as a script, it takes the README's picture."""
 
-import argparse
 import contextlib
 import functools
 import gzip
@@ -100,9 +99,7 @@ def open_page(browser, address, path, width=1280, scheme="light"):
 
 def main(argv=None):
     """Photograph the page that the README shows; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.browser", description=main.__doc__.split(";")[0]
-    )
+    parser = console.parser("tools.browser", main.__doc__.split(";")[0])
     parser.add_argument("target", type=Path, help="picture to write, a .png file")
     target = parser.parse_args(argv).target
     if target.suffix != ".png" or not target.parent.is_dir():

@@ -8,7 +8,6 @@ other tests as well.
     python -m tools.check lint types    # only these
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from tools.console import run
+from tools import console
 
 ROOT = Path(__file__).resolve().parents[1]
 SPREAD = ["-n", "logical", "--dist", "loadgroup", "--no-loadscope-reorder"]
@@ -38,9 +37,7 @@ STEPS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.check", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.check", __doc__)
     parser.add_argument(
         "steps", nargs="*", metavar="STEP", help=f"some of: {', '.join(STEPS)}"
     )
@@ -94,4 +91,4 @@ def last_line(output: str) -> str:
 
 
 if __name__ == "__main__":
-    run(main)
+    console.run(main)

@@ -1,6 +1,7 @@
 """How every command line here starts and ends, and how it keeps others waiting."""
 
 # tools/setup.py needs this, on older Pythons too: nothing newer than f-strings.
+import argparse
 import contextlib
 import errno
 import os
@@ -24,6 +25,13 @@ REASONS = {
     errno.ENOTDIR: "something else lies there: move it away",
     errno.EPERM: "access is denied: use a folder that is yours",
 }
+
+
+def parser(module, text):
+    """Return a parser for `python -m MODULE`; the first line of `text` describes it."""
+    return argparse.ArgumentParser(
+        prog="python -m " + module, description=text.split("\n")[0]
+    )
 
 
 def run(main, interrupted="Interrupted."):

@@ -7,7 +7,6 @@ as `NOT_IMPORTED` says, needed otherwise.
     python -m tools.dependencies
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-from tools.console import run
+from tools import console
 
 ROOT = Path(__file__).resolve().parents[1]
 READERS = "requirements.txt"
@@ -55,9 +54,7 @@ OURS = ["unrolled", "tools", "tests", "a1_cases", "a2_cases", "a3_cases"]
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.dependencies", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.dependencies", __doc__)
     parser.parse_args(argv)
     complaints = of_the_package()
     with tempfile.TemporaryDirectory() as folder:
@@ -138,4 +135,4 @@ def write_scripts(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    console.run(main)

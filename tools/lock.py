@@ -12,7 +12,6 @@ The proof resolves each lock for each Python and system from wheels alone: nothi
 to be built, nothing is missing, and no package refuses the version of another.
 """
 
-import argparse
 import functools
 import itertools
 import os
@@ -25,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.console import run
+from tools import console
 
 ROOT = Path(__file__).resolve().parents[1]
 READERS = "requirements.txt"
@@ -78,9 +77,7 @@ class LockError(Exception):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.lock", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.lock", __doc__)
     does = parser.add_mutually_exclusive_group()
     does.add_argument(
         "--upgrade", action="store_true", help="raise every pin to its newest version"
@@ -313,4 +310,4 @@ def write(path, text):
 
 
 if __name__ == "__main__":
-    run(main)
+    console.run(main)

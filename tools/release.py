@@ -8,7 +8,6 @@ version. On a tag, the workflow `release.yml` runs this, then uploads what it ma
     python -m tools.release --tag v0.2.0 # also: the tag must name this version
 """
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -29,9 +28,7 @@ ARCHIVES = ("unrolled-*.whl", "unrolled-*.tar.gz")
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.release", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.release", __doc__)
     parser.add_argument("--tag", help="of the release, such as v0.2.0")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args(argv)

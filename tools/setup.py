@@ -11,7 +11,6 @@ content: where nothing changed, a second call returns at once.
 """
 
 # Must start on older Pythons, to tell which one to take: nothing newer than f-strings.
-import argparse
 import contextlib
 import hashlib
 import json
@@ -23,7 +22,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tools.console import alone, run
+from tools import console
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCKS = {
@@ -91,9 +90,7 @@ class SetupError(Exception):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.setup", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.setup", __doc__)
     parser.add_argument("what", nargs="*", help="book (the default), test, teach")
     parser.add_argument(
         "--clear", action="store_true", help="begin with an empty .venv"
@@ -106,8 +103,8 @@ def main(argv=None):
         if name not in LOCKS:
             parser.error(f"what is {name!r}; expected {', '.join(LOCKS)}")
     try:
-        environment = Environment(ROOT)
-        with alone(ROOT / "_build" / "setup.lock", "installation"), environment.kept():
+        environment, lock = Environment(ROOT), ROOT / "_build" / "setup.lock"
+        with console.alone(lock, "installation"), environment.kept():
             environment.prepare(options.clear)
             environment.complete(options.what or ["book"], options.quiet)
     except SetupError as error:
@@ -380,4 +377,4 @@ def explain(said, doing, where=""):
 
 
 if __name__ == "__main__":
-    run(main, "Interrupted. Downloads are kept: run the same command again.")
+    console.run(main, "Interrupted. Downloads are kept: run the same command again.")

@@ -6,7 +6,6 @@ on both. The floor is the matrix products that no implementation can do without.
 is no requirement: where it is not installed, its columns stay empty.
 """
 
-import argparse
 import cProfile
 import functools
 import os
@@ -43,9 +42,7 @@ COLUMNS = ("NumPy", "Keras", "PyTorch", "floor")
 
 def main(argv=None):
     """Print the tables; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.experiments.bench", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.experiments.bench", __doc__)
     parser.parse_args(argv)
     data()
     one_thread()

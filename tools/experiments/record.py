@@ -11,7 +11,6 @@ row.
     python -m tools.experiments.record --again    # every case anew, or go on with that
 """
 
-import argparse
 import csv
 import datetime
 import importlib
@@ -95,9 +94,7 @@ def record(name, again=False):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.experiments.record", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.experiments.record", __doc__)
     parser.add_argument("names", nargs="*", help=f"of {names()}; all by default")
     parser.add_argument("--again", action="store_true", help="replace what is there")
     options = parser.parse_args(argv)

@@ -9,7 +9,6 @@ has run stays in _build/replicate, so an interrupted run goes on where it stoppe
 Every machine of a Dask cluster needs the book's environment and the same package.
 """
 
-import argparse
 import csv
 import os
 import platform
@@ -153,9 +152,7 @@ def report(rows, seeds, path):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.experiments.replicate", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.experiments.replicate", __doc__)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--scheduler", help="address of a Dask scheduler")
     parser.add_argument("--processes", type=int, default=os.cpu_count())

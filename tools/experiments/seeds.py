@@ -10,7 +10,6 @@ _build/seeds: an interrupted run resumes with the seeds that it drew.
     python -m tools.experiments.seeds --scheduler tcp://HOST:8786   # several machines
 """
 
-import argparse
 import contextlib
 import csv
 import json
@@ -267,9 +266,7 @@ def report(rows, seeds, path):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.experiments.seeds", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.experiments.seeds", __doc__)
     parser.add_argument("--draw", type=int, default=20, metavar="N", help="fresh seeds")
     parser.add_argument("--seeds", nargs="+", type=int, help="these, none drawn")
     parser.add_argument("--only", nargs="+", default=["book/**/*"], help="patterns")

@@ -7,7 +7,6 @@ autograder gets the package, which no index has. Made again, they are the same b
     python -m tools.grading.assign --output _build/assignments
 """
 
-import argparse
 import re
 import shutil
 import subprocess
@@ -21,9 +20,9 @@ import yaml
 
 from tools import console
 from tools.checkout import hash_files, package_files
+from tools.grading.masters import add_option
 
 ROOT = Path(__file__).parents[2]
-MASTERS = ROOT / "book" / "assignments"
 PACKAGE = ("numpy", "matplotlib", "mlxtend", "threadpoolctl", "tqdm", "jupyterlab")
 KERAS = ("tensorflow", "keras")
 OTTER = "from otter.test_files import test_case"
@@ -57,15 +56,8 @@ The folder `unrolled` is the book's package, which the notebook imports from her
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.grading.assign", description=__doc__.split("\n")[0]
-    )
-    parser.add_argument(
-        "--masters",
-        type=Path,
-        default=MASTERS,
-        help="folder of the master notebooks and their cases (the book's)",
-    )
+    parser = console.parser("tools.grading.assign", __doc__)
+    add_option(parser)
     parser.add_argument(
         "--output",
         type=Path,

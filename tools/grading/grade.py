@@ -12,7 +12,6 @@ on where it stopped, and a later one grades only what is new.
 SUBMISSIONS holds a notebook for each student, or a folder for each with one in it.
 """
 
-import argparse
 import hashlib
 import hmac
 import json
@@ -32,9 +31,9 @@ import unrolled
 from tools import console
 from tools.cluster import NoCluster, executor
 from tools.grading import cgroup, child, masters, report, sandbox, seccomp, submissions
+from unrolled.course.answers import printable
 
 HERE = Path(__file__).parent
-MASTERS = HERE.parents[1] / "book" / "assignments"
 LIBRARIES = Path(np.__file__).parents[1]
 START_SECONDS = 20  # for Python, NumPy, Keras and the sandbox itself
 # Seconds of a limit are of processor time, so that a busy machine takes no marks. What
@@ -45,7 +44,6 @@ PATIENCE = 5
 ATTEMPTS = 3  # where the sandbox itself fails
 WORDS = 400  # characters of any one message
 KNOWN = re.compile(r"(end|again|read|unreadable|cell/\d{1,5}|q\d+/(-|\d+!?))\Z")
-UNSAFE_NOTE = f"This was {sandbox.UNSAFE}."
 # The first cell of the proof: looks for ways out, as a submission would, and for what
 # notebooks may hold besides Python.
 PROBE = """
@@ -129,10 +127,7 @@ def grade(assignment, submission, data, secret, script, safe, *, alone=False):
         "of": sum(question["of"] for question in questions),
         "notes": how_it_went(frames, outer, why),
         "questions": questions,
-        "file": submission.file,
         "hash": hashlib.sha256(data).hexdigest()[:12],
-        "ignored": list(submission.ignored),
-        "safe": safe,
         "again": "again" in frames or may_be_the_machine(outer, why),
         "seconds": round(time.monotonic() - began, 2),
     }
@@ -264,8 +259,7 @@ def words(frame):
 
 def clean(text):
     """Text that can be shown and written anywhere, in one short line."""
-    shown = "".join(c if c.isprintable() else " " for c in text[:WORDS])
-    return " ".join(shown.split())
+    return " ".join(printable(text, WORDS).split())
 
 
 def judge(question, case, frames, key, given, changed):
@@ -340,9 +334,7 @@ def prove(assignment, master, script, safe, hidden):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.grading.grade", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.grading.grade", __doc__)
     parser.add_argument("assignment", help="its name: a1, a2 or a3")
     parser.add_argument(
         "submissions",
@@ -355,12 +347,7 @@ def main(argv=None):
         default=Path("_build/grades"),
         help="folder for the table, the feedback and the summary (%(default)s)",
     )
-    parser.add_argument(
-        "--masters",
-        type=Path,
-        default=MASTERS,
-        help="folder of the master notebooks and their cases (the book's)",
-    )
+    masters.add_option(parser)
     parser.add_argument(
         "--scheduler", help="address of a Dask cluster that grades, tcp://HOST:8786"
     )

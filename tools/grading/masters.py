@@ -4,12 +4,24 @@ import importlib.util
 import json
 import re
 import sys
+from pathlib import Path
 
+FOLDER = Path(__file__).parents[2] / "book" / "assignments"
 BLOCK = re.compile(
     r"^([ \t]*)# BEGIN SOLUTION( NO PROMPT)?\n.*?^[ \t]*# END SOLUTION[ \t]*\n?",
     re.MULTILINE | re.DOTALL,
 )
 LINE = re.compile(r"^(\s*)(.*=)?.*# SOLUTION[ \t]*$", re.MULTILINE)
+
+
+def add_option(parser):
+    """Let a command line name another folder of masters."""
+    parser.add_argument(
+        "--masters",
+        type=Path,
+        default=FOLDER,
+        help="folder of the master notebooks and their cases (the book's)",
+    )
 
 
 def load_cases(path):

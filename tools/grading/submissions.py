@@ -151,7 +151,10 @@ def choose(student, candidates, others, folder, assignment):
         problem = f"there is no notebook{'; found ' if ignored else ''}"
         problem += ", ".join(ignored[:MOST_NAMED])
         return Submission(**about, ignored=few(ignored), problem=problem)
-    ranked = [(rank(path, assignment), path) for path in candidates[:MOST_ENTRIES]]
+    if len(candidates) == 1:  # nothing to choose from, nothing to read
+        ranked = [(None, candidates[0])]
+    else:
+        ranked = [(rank(one, assignment), one) for one in candidates[:MOST_ENTRIES]]
     best, path = max(ranked, key=lambda one: one[0])
     for other_rank, other in ranked:
         if other != path:

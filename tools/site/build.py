@@ -9,7 +9,6 @@ only when it is complete.
     python -m tools.site.build --execute-only --output DIR --only 'book/4-code/*'
 """
 
-import argparse
 import contextlib
 import os
 import shutil
@@ -44,9 +43,7 @@ NO_HANDOUTS = "This copy of the site came without them; `make assignments` makes
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.site.build", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.site.build", __doc__)
     parser.add_argument("--root", type=Path, default=Path(__file__).parents[2])
     parser.add_argument(
         "--output", type=Path, help="build folder (default: ROOT/_build)"

@@ -5,7 +5,6 @@ Django along. So that wheel is downloaded by itself, and only KaTeX's files are 
 `python -m tools.site.katex` does so ahead of the first build.
 """
 
-import argparse
 import hashlib
 import importlib.util
 import json
@@ -145,9 +144,7 @@ def run(command: list[str], cwd: str | None = None) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Fetch the files if need be and say where they are; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.site.katex", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.site.katex", __doc__)
     parser.parse_args(argv)
     try:
         print(files())

@@ -8,7 +8,6 @@ hosts do.
     python -m tools.site.lighthouse book/4-code/4-train.html
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -34,9 +33,7 @@ LARGEST = 350  # kB per page, compressed
 
 def main(argv=None):
     """Print the table; returns 1 where a page falls short."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.site.lighthouse", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.site.lighthouse", __doc__)
     parser.add_argument(
         "pages", nargs="*", help="such as book/index.html (default: every page)"
     )

@@ -1,6 +1,5 @@
 """Print the whole book to one PDF, with outline, from the built pages: `make pdf`."""
 
-import argparse
 import shutil
 from pathlib import Path
 
@@ -59,9 +58,7 @@ PREPARE = """() => {
 
 def main(argv=None):
     """Print the book as it is on the site; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.site.pdf", description=__doc__.split(":")[0]
-    )
+    parser = console.parser("tools.site.pdf", __doc__.split(":")[0])
     parser.parse_args(argv)
     if find_chromium() is None:
         parser.error("Chromium is missing (Debian: apt-get install chromium)")

@@ -4,7 +4,6 @@ python -m tools.site.references            # write book/references.md
 python -m tools.site.references --check    # exit 1 if it is out of date
 """
 
-import argparse
 import json
 import re
 from pathlib import Path
@@ -21,9 +20,7 @@ HEAD = "# References\n\nWhat pages and docstrings cite, and where.\n"
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.site.references", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.site.references", __doc__)
     parser.add_argument("--check", action="store_true", help="compare, do not write")
     options = parser.parse_args(argv)
     target = ROOT / "book" / "references.md"

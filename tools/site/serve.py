@@ -4,14 +4,13 @@ python -m tools.site.serve
 python -m tools.site.serve --port 8001
 """
 
-import argparse
 import errno
 import functools
 import http.server
 import os
 from pathlib import Path
 
-from tools.console import run
+from tools import console
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -40,9 +39,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.site.serve", description=__doc__.split("\n")[0]
-    )
+    parser = console.parser("tools.site.serve", __doc__)
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--folder", type=Path, default=ROOT / "_build" / "html")
     options = parser.parse_args(argv)
@@ -70,4 +67,4 @@ def why_not(error):
 
 
 if __name__ == "__main__":
-    run(main, "The server has ended.")
+    console.run(main, "The server has ended.")

@@ -1,6 +1,5 @@
 """What a class hands in: right, wrong, empty and hostile notebooks of an assignment."""
 
-import contextlib
 import importlib
 import json
 import platform
@@ -14,7 +13,7 @@ from tests.tools.grading import hostile
 from tools.checkout import hash_files, package_files
 from tools.grading import masters
 
-MASTERS = ROOT / "book" / "assignments"
+MASTERS = masters.FOLDER
 MADE = ROOT / "_build" / "assignments"
 NAMES = ("a1", "a2", "a3")
 GRADE = [sys.executable, "-m", "tools.grading.grade"]
@@ -27,22 +26,19 @@ ATTACKS = (
 )
 
 
-@contextlib.contextmanager
-def once(what, depends_on):
+def once(what, depends_on, run, *about, **more):
     """Like a page, a run of minutes is repeated only where what it depends on changed.
 
     Args:
-        what: name of the run, which passed if the block ends without an error.
+        what: name of the run, which passes if it ends without an error.
         depends_on: fingerprint of all that decides on how it ends.
-
-    Yields:
-        whether it has passed before, with the same fingerprint.
+        run: function that is called with the rest, unless it has passed before with
+            the same fingerprint.
     """
     stamp = MADE / "ran" / f"{what}.txt"
     if stamp.exists() and stamp.read_text("utf-8") == depends_on:
-        yield True
         return
-    yield False
+    run(*about, **more)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.write_text(depends_on, encoding="utf-8")
 

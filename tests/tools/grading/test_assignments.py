@@ -64,9 +64,7 @@ def handout_cells(handouts, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_master_runs_with_its_hidden_tests(tmp_path, name):
     """In nbmake: solution, public and hidden tests, experiments."""
-    with once(name, fingerprint(name)) as before:
-        if not before:
-            run_master(tmp_path, name)
+    once(name, fingerprint(name), run_master, tmp_path, name)
 
 
 def run_master(tmp_path, name):
@@ -116,14 +114,16 @@ def test_masters_have_no_outputs(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_made_again_they_are_the_same(handouts, tmp_path, name):
     """Hand-outs are generated, never edited: these are what the masters give today."""
-    with once(f"{name}-again", made_of(handouts, name)) as before:
-        if before:
-            return
-        assign.make(MASTERS / f"{name}.ipynb", tmp_path)
-        for one, other in zip(
-            assign.zips(handouts, name), assign.zips(tmp_path, name), strict=True
-        ):
-            assert one.read_bytes() == other.read_bytes()
+    once(f"{name}-again", made_of(handouts, name), make_again, handouts, tmp_path, name)
+
+
+def make_again(handouts, tmp_path, name):
+    """Make both archives and compare them with those that are there."""
+    assign.make(MASTERS / f"{name}.ipynb", tmp_path)
+    for one, other in zip(
+        assign.zips(handouts, name), assign.zips(tmp_path, name), strict=True
+    ):
+        assert one.read_bytes() == other.read_bytes()
 
 
 def made_of(handouts, name):
@@ -177,9 +177,14 @@ def test_the_readme_has_every_command_for_windows_too():
 @pytest.mark.parametrize("name", NAMES)
 def test_student_checks_without_otter(handouts, tmp_path, name):
     """In the unpacked hand-out: a stub is told what is missing, a solution passes."""
-    with once(f"{name}-student", made_of(handouts, name)) as before:
-        if not before:
-            check_as_a_student(handouts, tmp_path, name)
+    once(
+        f"{name}-student",
+        made_of(handouts, name),
+        check_as_a_student,
+        handouts,
+        tmp_path,
+        name,
+    )
 
 
 def check_as_a_student(handouts, tmp_path, name):
@@ -215,9 +220,7 @@ def check_as_a_student(handouts, tmp_path, name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_otter_s_autograder_gives_full_marks(handouts, tmp_path, name):
-    with once(f"{name}-otter", made_of(handouts, name)) as before:
-        if not before:
-            run_otter(handouts, tmp_path, name)
+    once(f"{name}-otter", made_of(handouts, name), run_otter, handouts, tmp_path, name)
 
 
 def run_otter(handouts, tmp_path, name):
@@ -245,9 +248,14 @@ def run_otter(handouts, tmp_path, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_grader_on_solution_and_stub(handouts, tmp_path, name):
     """In the sandbox, with time to spare: the solution has all points, a stub none."""
-    with once(f"{name}-graded", made_of(handouts, name)) as before:
-        if not before:
-            grade_solution_and_stub(handouts, tmp_path, name)
+    once(
+        f"{name}-graded",
+        made_of(handouts, name),
+        grade_solution_and_stub,
+        handouts,
+        tmp_path,
+        name,
+    )
 
 
 def grade_solution_and_stub(handouts, tmp_path, name):
