@@ -257,7 +257,7 @@ MUTANTS = {
             "    with np.errstate(divide='ignore'):\n"
             "        b_f = np.log(f / (1 - f))",
         ),
-        # the mean life of page 2.3; the approximation for large b; the sign
+        # the mean life of page 2.4; the approximation for large b; the sign
         (
             "b_f = -np.log(np.expm1(np.log(2) / half_lives))",
             "b_f = -np.log(np.expm1(1 / half_lives))",
