@@ -13,6 +13,7 @@ from unrolled.course.measure import (
     base_seed,
     lies_above,
     mean_interval,
+    outcome,
     shown_above,
 )
 from unrolled.course.results import guard, how_many, say
@@ -29,6 +30,7 @@ __all__ = [
     "how_many",
     "lies_above",
     "mean_interval",
+    "outcome",
     "read_ledger",
     "record_claim",
     "say",

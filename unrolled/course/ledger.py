@@ -1,8 +1,9 @@
 """The claims ledger: pages record what they measured, page 6.4 collects it.
 
-The words of a claim are in `claims.toml`, once. A page that tests it calls
-`record_claim`, which prints the verdict and leaves the record in the cell's output;
-`read_ledger` collects the records from executed notebooks.
+The words of a claim, its conditions and their margins are in `claims.toml`, written
+before the runs that confirm them. A page that tests a claim calls `record_claim`, which
+shows each condition's outcome and the verdict, and leaves the record in the cell's
+output; `read_ledger` collects the records from executed notebooks.
 """
 
 import csv
@@ -10,157 +11,224 @@ import functools
 import json
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from unrolled.checks import read_array
-from unrolled.course.measure import base_seed, mean_interval
+from unrolled.course.measure import base_seed, judge, measure_effect
 from unrolled.course.results import in_notebook
 
 MIME = "application/vnd.unrolled.claim+json"
+OUTCOMES = ("holds", "not shown", "shown false")
 VERDICTS = ("supported", "conditional", "not shown", "refuted", "not testable here")
-
-# What a claim was found to be under a condition, and for several conditions by name.
-Held = bool | np.bool_ | None
-Holds = Held | dict[str, Any]
+MARGINS = ("above", "below", "within")
+RISK = 0.05  # that any outcome of a claim is wrong by chance
 
 COLUMNS = (
-    *("name", "claim", "source", "verdict", "holds", "effect", "half_width", "of"),
-    *("seeds", "data", "base_seed", "page", "figure", "untested"),
+    *("name", "claim", "source", "verdict", "page", "figure", "untested", "base_seed"),
+    *("condition", "outcome", "metric", "effect", "low", "high", "level", "kind"),
+    *("above", "below", "within", "n", "unit", "budget", "data", "exploratory"),
 )
 
 
 @functools.cache
-def load_claims() -> dict[str, dict[str, str]]:
+def load_claims() -> dict[str, dict[str, Any]]:
     """Load the claims.
 
     Returns:
-        for each claim, by name, a dict with `claim` and `source`, and either `page` and
-        `figure`, the heading to look below, or `untested`, the reason why it is not.
+        for each claim, by name, a dict with `claim` and `source`, and either `page`,
+        `figure`, the heading to look below, and `conditions`, or `untested`, the reason
+        why it is not. A condition is a dict with `name`, `metric`, `unit` (of
+        replication), `data`, perhaps `budget`, and either a margin (`above`, `below` or
+        `within`) or `theorem`; `exploratory` marks one that was chosen after looking.
     """
     text = Path(__file__).with_name("claims.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 
-def verdict(holds: Holds) -> str:
-    """Judge a claim by the conditions under which it was measured.
+def verdict(outcomes: Iterable[str]) -> str:
+    """Judge a claim by the outcomes of its conditions.
 
     Args:
-        holds: dict from a condition, in words, to whether the claim holds under it:
-            True, False, or None if the measurement does not tell, see `shown_above`.
-            Or a single one of these.
+        outcomes: "holds", "not shown" or "shown false" for each condition.
 
     Returns:
-        "supported" if it holds under all conditions, "conditional" if under some. If
-        under none, "refuted" if it fails under at least one, and "not shown" if no
-        measurement tells.
+        "supported" if all hold; "conditional" if some hold and some are shown false;
+        "refuted" if some are shown false and none holds; otherwise "not shown".
 
     Raises:
-        ValueError: `holds` is something else, or empty.
+        ValueError: an outcome is another word, or there is none.
 
     Example:
         >>> from unrolled.course.ledger import verdict
-        >>> verdict({"T = 20": True, "T = 100": False})
+        >>> verdict(["holds", "shown false", "not shown"])
         'conditional'
     """
-    results = list(holds.values()) if isinstance(holds, dict) else [holds]
-    if not results or not all(isinstance(r, bool | np.bool_ | None) for r in results):
-        raise ValueError(
-            f"holds is {holds!r}; expected True, False, None or a dict of them"
-        )
-    if all(results):
+    found = [outcomes] if isinstance(outcomes, str) else list(outcomes)
+    if not found or not set(found) <= set(OUTCOMES):
+        raise ValueError(f"outcomes is {found!r}; expected some of {OUTCOMES}")
+    holds, wrong = "holds" in found, "shown false" in found
+    if set(found) == {"holds"}:
         return "supported"
-    if any(results):
-        return "conditional"
-    return "not shown" if set(results) == {None} else "refuted"
+    if wrong:
+        return "conditional" if holds else "refuted"
+    return "not shown"
 
 
 def record_claim(
-    name: str,
-    holds: Holds,
-    *,
-    effect: npt.ArrayLike,
-    of: str,
-    data: str,
-    seeds: int | None = None,
-) -> None:
-    """Print the verdict on a claim and leave it, for the ledger, in the cell's output.
+    name: str, measured: dict[str, Any], *, data: str | None = None
+) -> dict[str, str]:
+    """Show what was found of a claim, and leave it in the output for the ledger.
+
+    The intervals of a claim are widened together (Bonferroni): with k measured
+    conditions each is at 1 − 0.05/k, so that a verdict errs by chance at most once in
+    twenty times.
 
     Args:
         name: the claim's name in `claims.toml`.
-        holds: whether the claim is true of what was measured, None if that does not
-            tell, or a dict from each condition to one of these; see `verdict`.
-        effect: one number per seed, `(seeds,)`, of which mean and 95 % interval are
-            kept; or a single number that is exact.
-        of: what the effect is, with its unit: "test accuracy, LSTM - RNN, 196 steps".
-        data: what it was measured on.
-        seeds: how many networks the effect is based on; by default its length.
+        measured: for each condition there, by its name, what was measured, in one of
+            the forms of `measure_effect`; for a theorem, whether its check passed.
+        data: what it was measured on, where the run decides that and the file cannot.
+
+    Returns:
+        dict from each condition to its outcome: "holds", "not shown" or "shown false".
 
     Raises:
-        ValueError: a name that `claims.toml` lacks, an effect that is not finite, or
-            `holds` that `verdict` refuses.
+        ValueError: a name that `claims.toml` lacks, other conditions than it lists, or
+            a value that `measure_effect` refuses.
     """
-    if "page" not in load_claims().get(name, {}):
+    claim = load_claims().get(name, {})
+    if "page" not in claim:
         raise ValueError(
             f"name is {name!r}; expected one with a page in unrolled/course/claims.toml"
         )
-    effect = read_array("effect", effect).astype(float)
-    if effect.ndim > 1 or not np.isfinite(effect).all():
-        raise ValueError(f"effect is {effect}; expected finite numbers, one per seed")
-    mean, half = mean_interval(effect) if effect.ndim else (float(effect), 0.0)
-    by_condition = holds if isinstance(holds, dict) else {}
+    listed = {condition["name"]: condition for condition in claim.get("conditions", [])}
+    if set(measured) != set(listed):
+        raise ValueError(
+            f"measured has the conditions {list(measured)}; expected those of {name!r} "
+            f"in unrolled/course/claims.toml, {list(listed)}"
+        )
+    level = 1 - RISK / max(1, sum(not c.get("theorem") for c in counted(listed)))
+    conditions = []
+    for condition, about in listed.items():
+        try:
+            found = judge_condition(about, measured[condition], level)
+        except ValueError as error:
+            raise ValueError(f"condition {condition!r} of {name!r}: {error}") from None
+        conditions.append(found | ({"data": data} if data else {}))
     record = {
         "name": name,
-        "verdict": verdict(holds),
-        "holds": {
-            condition: None if held is None else bool(held)
-            for condition, held in by_condition.items()
-        },
-        "effect": float(mean),
-        "half_width": float(half),
-        "of": of,
-        "seeds": int(effect.size if seeds is None else seeds),
-        "data": data,
+        "verdict": verdict(c["outcome"] for c in counted(conditions)),
         "base_seed": base_seed(),
+        "conditions": conditions,
     }
-    show(describe(record), record)
+    show(record)
+    return {condition["name"]: condition["outcome"] for condition in conditions}
 
 
-def describe(record: dict[str, Any]) -> str:
-    """Put a record into words."""
-    text = f"“{load_claims()[record['name']]['claim']}” {record['verdict'].upper()}.\n"
-    text += "".join(f"  {line}\n" for line in conditions(record))
-    return f"{text}  {record['of']}: {size(record)} ({record['data']})"
+def counted(conditions: Any) -> list[dict[str, Any]]:
+    """Return the conditions on which a verdict rests: those chosen beforehand."""
+    every = conditions.values() if isinstance(conditions, dict) else conditions
+    return [condition for condition in every if not condition.get("exploratory")]
 
 
-def conditions(record: dict[str, Any]) -> list[str]:
-    """Say for each condition, in one line, whether the claim holds under it."""
-    words = {True: "holds", False: "does not hold", None: "not shown"}
-    return [
-        f"{words[held]}: {condition}"
-        for condition, held in record.get("holds", {}).items()
+def judge_condition(about: dict[str, Any], values: Any, level: float) -> dict[str, Any]:
+    """Return a condition as `claims.toml` lists it, with what was found of it.
+
+    Args:
+        about: the condition.
+        values: what was measured, see `record_claim`.
+        level: confidence of its interval.
+
+    Raises:
+        ValueError: `values` do not suit the condition.
+    """
+    if about.get("theorem"):
+        if not isinstance(values, bool | np.bool_):
+            raise ValueError(f"a theorem's value is {values!r}; expected True or False")
+        return about | {
+            "outcome": "holds" if values else "shown false",
+            "kind": "theorem",
+        }
+    found = measure_effect(values, level)
+    return about | {
+        "outcome": judge(found.low, found.high, **margin(about)),
+        "effect": found.effect,
+        "low": found.low,
+        "high": found.high,
+        "level": 1.0 if found.kind == "exact" else level,
+        "n": sum(n if isinstance(n, int) else n[1] for n in found.counts),
+        "counts": found.counts,
+        "kind": found.kind,
+    }
+
+
+def margin(condition: dict[str, Any]) -> dict[str, Any]:
+    """Return the margin of a condition, as `judge` takes it."""
+    return {name: condition[name] for name in MARGINS if name in condition}
+
+
+def describe_margin(condition: dict[str, Any]) -> str:
+    """Put the margin of a condition into words."""
+    if condition.get("theorem"):
+        return "a theorem"
+    ((word, bound),) = margin(condition).items()
+    if word == "within":
+        return f"{minus(bound[0])} to {minus(bound[1])}"
+    return f"{word} {minus(bound)}"
+
+
+def size(condition: dict[str, Any]) -> str:
+    """Write an effect and its interval, with as many digits as that justifies."""
+    if condition["kind"] == "theorem":
+        return "checked" if condition["outcome"] == "holds" else "violated"
+    effect, low, high = (condition[end] for end in ("effect", "low", "high"))
+    if low == high:
+        return minus(float(f"{effect:.4g}"))
+    digits = max(0, 1 - int(np.floor(np.log10(high - low))))
+    texts = [minus(f"{number:.{digits}f}") for number in (effect, low, high)]
+    return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
+def minus(number: float | str) -> str:
+    """Write a number with a minus sign instead of a hyphen."""
+    text = number if isinstance(number, str) else f"{number:g}"
+    return text.replace("-", "−") if float(text) else text.lstrip("-")
+
+
+def as_table(record: dict[str, Any]) -> str:
+    """Write a record as Markdown: the claim, its verdict, a row for each condition."""
+    claim = load_claims()[record["name"]]["claim"]
+    rows = [
+        "| condition | effect and interval | expected | found |",
+        "|---|---|---|---|",
     ]
+    for c in record["conditions"]:
+        what = c["name"] + (" *(exploratory)*" if c.get("exploratory") else "")
+        of = f"{size(c)}, {c['metric']}"
+        if c.get("n", 1) > 1:
+            of += f"; {c['n']} {c['unit']}"
+        cells = (what, of, describe_margin(c), f"**{c['outcome']}**")
+        rows.append(
+            "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        )
+    levels = {c["level"] for c in record["conditions"] if c.get("level", 1.0) < 1}
+    if levels:
+        each = " and ".join(f"{100 * level:.3g} %" for level in sorted(levels))
+        rows += ["", f"Each interval is at {each}: 95 % for all of them together."]
+    return "\n".join([f"“{claim}” **{record['verdict'].upper()}**", "", *rows])
 
 
-def size(record: dict[str, Any]) -> str:
-    """Write effect and half-width with as many digits as the interval justifies."""
-    effect, half = record["effect"], record["half_width"]
-    if half == 0:
-        return f"{effect:.4g}"
-    digits = max(0, 1 - int(np.floor(np.log10(half))))
-    return f"{effect:.{digits}f} ± {half:.{digits}f}"
-
-
-def show(text: str, record: dict[str, Any]) -> None:
-    """Display `text`; in a notebook together with the record, for machines."""
+def show(record: dict[str, Any]) -> None:
+    """Show a record; in a notebook together with itself, for machines."""
+    text = as_table(record)
     if in_notebook():
         from IPython.display import display
 
-        display({"text/plain": text, MIME: record}, raw=True)
+        shown = {"text/plain": text, "text/markdown": text, MIME: record}
+        display(shown, raw=True)
     else:
         print(text)
 
@@ -174,8 +242,10 @@ def read_ledger(folder: str | os.PathLike[str] | None = None) -> list[dict[str, 
 
     Returns:
         list of dicts in the order of `claims.toml`, with `name`, what `load_claims`
-        gives, and what `record_claim` kept. `verdict` is None if the page has not run,
-        and "not testable here" if no page can say (`untested` says why).
+        gives, and what `record_claim` kept: `verdict`, `base_seed`, and in each of the
+        `conditions` its `outcome`, `effect`, `low`, `high`, `level`, `n` and `kind`.
+        `verdict` is None if the page has not run, and "not testable here" if no page
+        can say (`untested` says why).
     """
     folder = Path(folder or os.environ.get("UNROLLED_LEDGER") or default_folder())
     records = {}
@@ -193,6 +263,8 @@ def write_ledger(
 ) -> tuple[Path, Path]:
     """Write the ledger as `claims-ledger.json` and `claims-ledger.csv`.
 
+    The CSV has one line for each condition, with its claim repeated.
+
     Args:
         rows: what `read_ledger` returns.
         folder: where to write; it must exist.
@@ -208,7 +280,9 @@ def write_ledger(
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         for row in rows:
-            writer.writerow(row | {"holds": "; ".join(conditions(row))})
+            for condition in row.get("conditions") or [{"name": None}]:
+                about = {"condition": condition["name"]}
+                writer.writerow(condition | row | about)
     return as_json, as_csv
 
 

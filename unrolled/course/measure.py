@@ -1,6 +1,8 @@
 """Seeds and intervals: what makes a number a measurement."""
 
 import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -92,3 +94,162 @@ def shown_above(values: npt.ArrayLike, bound: float = 0) -> bool | None:
         return True
     negative = -read_array("values", values).astype(float)
     return False if lies_above(negative, -bound) else None
+
+
+class Effect(NamedTuple):
+    """An effect with its confidence interval.
+
+    Attributes:
+        effect: the mean, or the share, or the difference of two shares.
+        low: lower end of the interval.
+        high: upper end of the interval.
+        counts: for a share, how many of how many, `[(k, n)]`, and for a difference of
+            shares two such pairs; otherwise how many values there were, `[n]`.
+        kind: "mean", "share", "difference of shares" or "exact".
+    """
+
+    effect: float
+    low: float
+    high: float
+    counts: list[Any]
+    kind: str
+
+
+def measure_effect(values: Any, level: float = 0.95) -> Effect:
+    """Compute an effect with the interval that suits its values.
+
+    Args:
+        values: one of
+
+            * floats, `(n,)`, n ≥ 2: their mean, with Student's interval;
+            * truth values, `(n,)`: the share of true ones, with the exact interval of
+              Clopper and Pearson, which is no point even where all agree;
+            * a pair of arrays of truth values: the share of the first less that of the
+              second, with Newcombe's interval from two of Wilson's;
+            * one number: exact, and its own interval.
+        level: confidence, between 0 and 1.
+
+    Raises:
+        ValueError: values are of another form, masked or not finite, or `level` is out
+            of range.
+
+    References:
+        Clopper & Pearson, "The use of confidence or fiducial limits illustrated in the
+        case of the binomial", Biometrika 26 (1934).
+
+        Newcombe, "Interval estimation for the difference between independent
+        proportions", Statistics in Medicine 17 (1998), method 10.
+    """
+    if isinstance(values, tuple):
+        if len(values) != 2:
+            raise ValueError(f"values holds {len(values)} arrays; expected a pair")
+        (k, n), (j, m) = counts = [_count(group) for group in values]
+        (l1, u1), (l2, u2) = _wilson(k, n, level), _wilson(j, m, level)
+        p, q = k / n, j / m
+        low = p - q - np.hypot(p - l1, u2 - q)
+        high = p - q + np.hypot(u1 - p, q - l2)
+        return Effect(p - q, float(low), float(high), counts, "difference of shares")
+    array = read_array("values", values)
+    if array.dtype == bool and array.ndim:
+        k, n = _count(array)
+        return Effect(k / n, *_clopper_pearson(k, n, level), [(k, n)], "share")
+    if array.ndim == 0:
+        if array.dtype == bool or not np.isfinite(array):
+            raise ValueError(f"values is {values!r}; expected a finite number")
+        exact = float(array)
+        return Effect(exact, exact, exact, [1], "exact")
+    mean, half = mean_interval(array, level)
+    return Effect(mean, mean - half, mean + half, [len(array)], "mean")
+
+
+def outcome(
+    values: Any,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    within: Sequence[float] | None = None,
+    level: float = 0.95,
+) -> str:
+    """Judge a measured effect against a margin.
+
+    Args:
+        values: see `measure_effect`.
+        above: the effect should be larger than this; or
+        below: it should be smaller than this; or
+        within: it should lie between these two, as equivalence asks. Exactly one of the
+            three is given.
+        level: confidence of the interval.
+
+    Returns:
+        "holds" if the whole interval lies on the right side of the margin, "shown
+        false" if the whole interval lies on the wrong side, "not shown" if it reaches
+        across.
+
+    Raises:
+        ValueError: not exactly one margin, or as `measure_effect`.
+
+    Example:
+        >>> from unrolled.course import outcome
+        >>> outcome([0.03, 0.05, 0.04], above=0)
+        'holds'
+        >>> outcome([0.03, 0.05, 0.04], above=0.1)
+        'shown false'
+        >>> outcome([True] * 5, above=0.5)  # 5 of 5 may be luck
+        'not shown'
+    """
+    found = measure_effect(values, level)
+    return judge(found.low, found.high, above=above, below=below, within=within)
+
+
+def judge(
+    low: float,
+    high: float,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    within: Sequence[float] | None = None,
+) -> str:
+    """Judge an interval against a margin; see `outcome`."""
+    if sum(margin is not None for margin in (above, below, within)) != 1:
+        raise ValueError(
+            f"above is {above}, below {below}, within {within}; expected exactly one"
+        )
+    if within is not None:
+        bottom, top = (float(end) for end in within)
+        if not bottom < top:
+            raise ValueError(f"within is {within}; expected two rising numbers")
+    else:
+        bottom = -np.inf if above is None else float(above)
+        top = np.inf if below is None else float(below)
+    right = bottom < low and high < top
+    wrong = high < bottom or low > top
+    # An exact effect that lies on its margin is not beyond it.
+    if right:
+        return "holds"
+    return "shown false" if wrong or low == high else "not shown"
+
+
+def _count(flags: Any) -> tuple[int, int]:
+    """Return how many truth values are true, and how many there are."""
+    array = read_array("values", flags)
+    if array.dtype != bool or array.ndim != 1 or not array.size:
+        raise ValueError(f"values holds {flags!r}; expected truth values, (n,)")
+    return int(array.sum()), array.size
+
+
+def _clopper_pearson(k: int, n: int, level: float) -> tuple[float, float]:
+    from scipy.special import betaincinv
+
+    tail = (1 - level) / 2
+    low = betaincinv(k, n - k + 1, tail) if k else 0.0
+    high = betaincinv(k + 1, n - k, 1 - tail) if k < n else 1.0
+    return float(low), float(high)
+
+
+def _wilson(k: int, n: int, level: float) -> tuple[float, float]:
+    from scipy.special import ndtri
+
+    z = ndtri((1 + level) / 2)
+    centre = (k + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * np.sqrt(k * (n - k) / n + z**2 / 4)
+    return float(centre - half), float(centre + half)
