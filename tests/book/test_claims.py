@@ -5,7 +5,15 @@ import re
 import numpy as np
 
 from tests.conftest import PAGES, read_page
-from unrolled.course.ledger import VERDICTS, describe, load_claims, read_records
+from unrolled.course.ledger import (
+    MARGINS,
+    as_table,
+    counted,
+    describe_margin,
+    load_claims,
+    read_records,
+    verdict,
+)
 
 CALL = re.compile(r'record_claim\(\s*"([^"]+)"')
 
@@ -14,7 +22,8 @@ def test_claims_are_whole():
     assert len(load_claims()) >= 20
     for name, claim in load_claims().items():
         assert claim["claim"].endswith("."), name
-        where = {"untested"} if "untested" in claim else {"page", "figure"}
+        tested = {"page", "figure", "conditions"}
+        where = {"untested"} if "untested" in claim else tested
         assert set(claim) == {"claim", "source"} | where, name
         if "page" in claim:
             prose = [
@@ -24,6 +33,26 @@ def test_claims_are_whole():
             assert claim["figure"] in headings, name
     words = [claim["claim"] for claim in load_claims().values()]
     assert len(set(words)) == len(words)
+
+
+def test_conditions_are_whole():
+    """Each says what is measured, on what, over what, and which margin it is to pass."""
+    for name, claim in load_claims().items():
+        conditions = claim.get("conditions", [])
+        assert bool(conditions) == ("page" in claim), name
+        names = [condition["name"] for condition in conditions]
+        assert len(set(names)) == len(names), name
+        assert conditions == [] or counted(conditions), f"{name} is exploratory only"
+        for condition in conditions:
+            where = f"{name}, {condition['name']}"
+            theorem = condition.get("theorem")
+            assert theorem in (None, True), where
+            kept = {"name", "metric", "data"} | (set() if theorem else {"unit"})
+            assert kept <= set(condition), where
+            left = set(condition) - kept - {"budget", "exploratory"}
+            assert len(left) == 1 and left <= {*MARGINS, "theorem"}, where
+            assert condition.get("exploratory") in (None, True), where
+            assert describe_margin(condition), where
 
 
 def test_each_claim_is_recorded_by_its_page_and_no_other():
@@ -52,8 +81,17 @@ def test_each_claim_has_a_verdict_in_this_run(executed):
             records[record["name"]] = record
     listed = {name for name, claim in load_claims().items() if "page" in claim}
     assert set(records) == listed
-    for record in records.values():
-        assert record["verdict"] in VERDICTS and np.isfinite(record["effect"])
-        one = record["half_width"] == 0 or "time" in record["of"]  # rounds of one run
-        assert one or record["seeds"] >= 3, "an interval needs several seeds"
-        assert record["of"] and record["data"] and describe(record)
+    for name, record in records.items():
+        outcomes = [c["outcome"] for c in counted(record["conditions"])]
+        assert record["verdict"] == verdict(outcomes), name
+        listed = [condition["name"] for condition in load_claims()[name]["conditions"]]
+        assert [c["name"] for c in record["conditions"]] == listed, "run the page again"
+        for condition in record["conditions"]:
+            if condition["kind"] == "theorem":
+                assert condition["outcome"] == "holds", name
+                continue
+            ends = [condition[end] for end in ("low", "effect", "high")]
+            assert np.isfinite(ends).all() and ends == sorted(ends), name
+            several = condition["n"] >= 3 or condition["kind"] == "exact"
+            assert several, "an interval needs several seeds"
+        assert as_table(record)

@@ -1,64 +1,173 @@
-"""The claims ledger: verdicts follow from conditions, and records travel."""
+"""The claims ledger: verdicts follow from outcomes, and records travel."""
 
+import csv
 import json
 
 import numpy as np
 import pytest
 
 from tests.conftest import ROOT, write_page
+from unrolled.course import ledger as module
 from unrolled.course import mean_interval, read_ledger, record_claim
-from unrolled.course.ledger import MIME, default_folder, load_claims, verdict
+from unrolled.course.ledger import (
+    MIME,
+    as_table,
+    default_folder,
+    judge_condition,
+    load_claims,
+    size,
+    verdict,
+    write_ledger,
+)
+
+CLAIMS = {
+    "gates-help": {
+        "claim": "Gates help.",
+        "source": "nobody",
+        "page": "4-code/8-cost",
+        "figure": "Cost",
+        "conditions": [
+            {
+                "name": "short",
+                "metric": "accuracy, with | without",
+                "above": 0.01,
+                "unit": "networks",
+                "data": "bits",
+            },
+            {
+                "name": "long",
+                "metric": "share that learns",
+                "above": 0.5,
+                "unit": "networks",
+                "data": "bits",
+            },
+            {"name": "always", "metric": "path ≤ 1", "theorem": True, "data": "any"},
+            {
+                "name": "found later",
+                "metric": "ratio",
+                "within": [0.9, 1.1],
+                "unit": "layers",
+                "data": "none",
+                "exploratory": True,
+            },
+        ],
+    },
+    "gpu": {"claim": "It needs a GPU.", "source": "nobody", "untested": "No GPU."},
+}
+SHORT = [0.04, 0.06, 0.05, 0.05]
+MEASURED = {
+    "short": SHORT,
+    "long": np.array([True] * 19 + [False]),
+    "always": np.True_,
+    "found later": 2.0,
+}
+
+
+@pytest.fixture
+def claims(monkeypatch):
+    monkeypatch.setattr(module, "load_claims", lambda: CLAIMS)
+    monkeypatch.setenv("UNROLLED_SEED", "")
 
 
 @pytest.mark.parametrize(
-    ("holds", "expected"),
+    ("outcomes", "expected"),
     [
-        (True, "supported"),
-        (np.bool_(False), "refuted"),
-        ({"short": True, "long": True}, "supported"),
-        ({"short": True, "long": False}, "conditional"),
-        ({"short": False, "long": False}, "refuted"),
-        (None, "not shown"),
-        ({"short": None, "long": None}, "not shown"),
-        ({"short": None, "long": False}, "refuted"),
-        ({"short": None, "long": True}, "conditional"),
+        ("holds", "supported"),
+        (["holds", "holds"], "supported"),
+        (["holds", "not shown"], "not shown"),
+        (["not shown"], "not shown"),
+        (["shown false"], "refuted"),
+        (["shown false", "not shown"], "refuted"),
+        (["shown false", "holds"], "conditional"),
+        (["shown false", "holds", "not shown"], "conditional"),
     ],
 )
-def test_verdict_follows_from_conditions(holds, expected):
-    assert verdict(holds) == expected
+def test_verdict_follows_from_outcomes(outcomes, expected):
+    assert verdict(outcomes) == expected
 
 
-@pytest.mark.parametrize("holds", [{}, "yes", 1, {"short": 0.3}, {"short": "no"}])
-def test_verdict_refuses_what_is_not_true_or_false(holds):
-    with pytest.raises(ValueError, match="expected True, False"):
-        verdict(holds)
+@pytest.mark.parametrize("outcomes", [[], "yes", [True], ["holds", None]])
+def test_verdict_refuses_other_words(outcomes):
+    with pytest.raises((ValueError, TypeError), match="expected some of"):
+        verdict(outcomes)
 
 
 @pytest.mark.parametrize(
-    ("name", "effect", "says"),
+    ("name", "change", "says"),
     [
-        ("no-such-claim", 1.0, "claims.toml"),
-        ("gpu-is-needed", 1.0, "with a page"),  # untested: nothing may be recorded
-        ("four-times-time", [1.0, np.nan], "finite"),
-        ("four-times-time", [[1.0], [2.0]], "one per seed"),
-        ("four-times-time", [1.0], "seeds >= 2"),
+        ("no-such-claim", {}, "claims.toml"),
+        ("gpu", {}, "with a page"),  # untested: nothing may be recorded
+        ("gates-help", {"else": 1.0}, "expected those of 'gates-help'"),
+        ("gates-help", {"short": [1.0, np.nan]}, "'short'.*finite"),
+        ("gates-help", {"short": [[1.0], [2.0]]}, "'short'.*seeds"),
+        ("gates-help", {"short": [1.0]}, "seeds >= 2"),
+        ("gates-help", {"short": True}, "'short'.*finite number"),
+        ("gates-help", {"always": 1.0}, "theorem"),
+        ("gates-help", {"always": None}, "theorem"),
     ],
 )
-def test_record_refuses(name, effect, says):
+def test_record_refuses(claims, name, change, says):
     with pytest.raises(ValueError, match=says):
-        record_claim(name, True, effect=effect, of="ms", data="none")
+        record_claim(name, MEASURED | change)
 
 
-def test_a_script_prints_the_record(capsys):
-    effect = [3.1, 3.3, 3.2]
-    holds = {"small": True, "large": False, "huge": None}
-    record_claim("four-times-time", holds, effect=effect, of="ratio", data="T = 9")
+def test_record_wants_every_condition(claims):
+    with pytest.raises(ValueError, match="expected those of"):
+        record_claim("gates-help", {"short": SHORT})
+
+
+def test_a_script_prints_the_record(claims, capsys):
+    found = record_claim("gates-help", MEASURED, data="my own digits")
+    assert found == {
+        "short": "holds",
+        "long": "holds",
+        "always": "holds",
+        "found later": "shown false",
+    }
     printed = capsys.readouterr().out
-    mean, half = mean_interval(effect)
-    assert load_claims()["four-times-time"]["claim"] in printed
-    assert "CONDITIONAL" in printed and "does not hold: large" in printed
-    assert "not shown: huge" in printed
-    assert f"ratio: {mean:.2f} ± {half:.2f} (T = 9)" in printed
+    assert "“Gates help.” **SUPPORTED**" in printed  # what came later does not count
+    assert "found later *(exploratory)*" in printed
+    mean, half = mean_interval(SHORT, 0.975)  # two measured conditions share 5 %
+    assert f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]" in printed
+    assert "with \\| without; 4 networks | above 0.01 | **holds** |" in printed
+    assert "a theorem" in printed and "0.9 to 1.1" in printed
+    assert "95 % for all of them" in printed
+
+
+def test_a_theorem_that_fails_refutes(claims, capsys):
+    record_claim("gates-help", MEASURED | {"always": False, "short": [-1, 1.0]})
+    assert "**CONDITIONAL**" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("values", "margin", "expected"),
+    [
+        (np.array([True] * 5), {"above": 0.5}, "not shown"),  # may be luck
+        (np.array([True] * 8), {"above": 0.5}, "holds"),
+        (np.array([False] * 8), {"above": 0.5}, "shown false"),
+        (([True] * 9, [False] * 9), {"above": 0.2}, "holds"),
+        ([0.0, 0.0, 0.0], {"within": [-0.01, 0.01]}, "holds"),
+        (4.0, {"above": 4}, "shown false"),  # exact: on its margin, not beyond
+        (4.0, {"within": [3, 5]}, "holds"),
+    ],
+)
+def test_outcome_of_a_condition(values, margin, expected):
+    about = {"name": "c", "metric": "m", "unit": "networks", "data": "d"} | margin
+    assert judge_condition(about, values, 0.95)["outcome"] == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (-0.034, 0.036, "0.001 [−0.034, 0.036]"),
+        (120.0, 480.0, "300 [120, 480]"),
+        (2.0, 2.0, "2"),
+        (-1e-9, 1e-9, "0.0000000000 [−0.0000000010, 0.0000000010]"),
+    ],
+)
+def test_size_has_the_digits_that_its_interval_justifies(low, high, text):
+    about = {"effect": (low + high) / 2, "low": low, "high": high, "kind": "mean"}
+    assert size(about) == text
 
 
 def test_a_page_that_has_not_run_has_no_verdict(tmp_path):
@@ -72,7 +181,12 @@ def write_record(page):
     """Write a notebook with a record, as an executed page leaves it."""
     page.parent.mkdir(parents=True)
     write_page(page, "# Cost", ["1"])
-    record = {"name": "four-times-time", "verdict": "refuted", "effect": 2.0}
+    condition = {"name": "short", "outcome": "shown false", "effect": 2.0}
+    record = {
+        "name": "four-times-time",
+        "verdict": "refuted",
+        "conditions": [condition],
+    }
     notebook = json.loads(page.read_text(encoding="utf-8"))
     notebook["cells"][1]["outputs"] = [
         {"output_type": "display_data", "data": {MIME: record}}
@@ -81,15 +195,14 @@ def write_record(page):
 
 
 def measured(folder=None):
-    """Rows of the ledger that have an effect."""
-    return [row for row in read_ledger(folder) if "effect" in row]
+    """Rows of the ledger that have been measured."""
+    return [row for row in read_ledger(folder) if row["verdict"] == "refuted"]
 
 
 def test_a_record_travels_in_the_notebook(tmp_path):
     write_record(tmp_path / "book/4-code/8-cost.ipynb")
     (row,) = measured(tmp_path)
-    assert row["effect"] == 2.0 and row["page"] == "4-code/8-cost"
-    assert row["verdict"] == "refuted"
+    assert row["conditions"][0]["effect"] == 2.0 and row["page"] == "4-code/8-cost"
 
 
 def test_where_the_ledger_looks(tmp_path, monkeypatch):
@@ -107,3 +220,33 @@ def test_where_the_ledger_looks(tmp_path, monkeypatch):
     assert default_folder() == ROOT / "_build" / "executed"
     monkeypatch.setenv("UNROLLED_LEDGER", str(checkout / "_build"))
     assert len(measured()) == 1
+
+
+def test_the_csv_has_a_line_for_each_condition(claims, tmp_path):
+    level = 0.975
+    conditions = [
+        judge_condition(c, MEASURED[c["name"]], level)
+        for c in CLAIMS["gates-help"]["conditions"]
+    ]
+    record = {"name": "gates-help", "verdict": "supported", "conditions": conditions}
+    rows = [
+        CLAIMS["gates-help"] | record,
+        CLAIMS["gpu"] | {"name": "gpu", "verdict": "not testable here"},
+    ]
+    as_json, as_csv = write_ledger(rows, tmp_path)
+    assert (
+        json.loads(as_json.read_text(encoding="utf-8"))[0]["conditions"][1]["n"] == 20
+    )
+    with as_csv.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [line["condition"] for line in lines] == [
+        "short",
+        "long",
+        "always",
+        "found later",
+        "",
+    ]
+    assert lines[0]["name"] == "gates-help" and float(lines[0]["effect"]) == 0.05
+    assert lines[0]["above"] == "0.01" and lines[0]["n"] == "4"
+    assert lines[4]["untested"] == "No GPU."
+    assert "| always | checked, path ≤ 1 | a theorem | **holds** |" in as_table(record)

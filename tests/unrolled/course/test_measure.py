@@ -14,8 +14,10 @@ from unrolled.course import (
     draw_runs,
     lies_above,
     mean_interval,
+    outcome,
     shown_above,
 )
+from unrolled.course.measure import measure_effect
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9), st.floats(0.5, 0.99))
@@ -109,3 +111,60 @@ def test_runs_refuse(runs, model):
     with pytest.raises(ValueError, match="expected"):
         draw_runs(ax, [1, 2], runs, model)
     plt.close(fig)
+
+
+@given(st.integers(1, 40), st.floats(0, 1), st.floats(0.5, 0.999))
+def test_a_share_s_interval_is_clopper_and_pearson_s(n, share, level):
+    k = round(share * n)
+    found = measure_effect(np.arange(n) < k, level)
+    expected = stats.binomtest(k, n).proportion_ci(level, "exact")
+    assert np.allclose(found[:3], [k / n, *expected], rtol=1e-9, atol=1e-9)
+    assert found.low < found.high  # never a point, though all may agree
+
+
+def test_a_difference_of_shares_is_newcombe_s():
+    """The examples (a) and (h) of his table II: 56/70 − 48/80, and 10/10 − 0/10."""
+    for (k, n), (j, m), low, high in [
+        ((56, 70), (48, 80), 0.0524, 0.3339),
+        ((10, 10), (0, 10), 0.6075, 1.0),
+    ]:
+        found = measure_effect((np.arange(n) < k, np.arange(m) < j))
+        assert np.allclose(found[1:3], [low, high], atol=5e-5)
+        assert found.effect == k / n - j / m
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (([True],), "expected a pair"),
+        (([True], [0.5]), "truth values"),
+        (([True], []), "truth values"),
+        (np.nan, "finite number"),
+        (np.zeros((2, 2), bool), "truth values"),
+    ],
+)
+def test_an_effect_that_cannot_be_measured(values, says):
+    with pytest.raises(ValueError, match=says):
+        measure_effect(values)
+
+
+def test_outcome_against_each_kind_of_margin():
+    values = [0.1, 0.4, 0.3]
+    mean, half = mean_interval(values)
+    low, high, nudge = mean - half, mean + half, 1e-6
+    assert outcome(values, above=low - nudge) == "holds"
+    assert outcome(values, above=high + nudge) == "shown false"
+    assert outcome(values, above=mean) == outcome(values, below=mean) == "not shown"
+    assert outcome(values, below=high + nudge) == "holds"
+    assert outcome(values, below=low - nudge) == "shown false"
+    assert outcome(values, within=[low - nudge, high + nudge]) == "holds"
+    assert outcome(values, within=[high + nudge, 9]) == "shown false"
+    assert outcome(values, within=[low + nudge, high + nudge]) == "not shown"
+
+
+@pytest.mark.parametrize(
+    "margins", [{}, {"above": 0, "below": 1}, {"within": [1, 0]}, {"within": [1, 1]}]
+)
+def test_outcome_wants_one_margin(margins):
+    with pytest.raises(ValueError, match=r"expected (exactly one|two rising)"):
+        outcome([1.0, 2.0], **margins)
