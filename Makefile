@@ -56,9 +56,9 @@ bench: install-test install-teach  ## time the package against Keras, and the gr
 	@$(BIN)/python -m tools.experiments.bench
 	@$(BIN)/python -m tests.tools.grading.bench
 
-replicate: install  ## compare the verdicts of other base seeds (SEEDS="0 1 2 3 4" SCHEDULER=tcp://…)
-	@$(BIN)/python -m tools.experiments.replicate --seeds $(or $(SEEDS),0 1 2 3 4) \
-	  $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
+replicate: install  ## confirm the claims on ten fresh base seeds (an hour; SEEDS="100 101" DIGITS=mine.npz SCHEDULER=)
+	@$(BIN)/python -m tools.experiments.replicate $(if $(SEEDS),--seeds $(SEEDS)) \
+	  $(if $(DIGITS),--digits "$(DIGITS)") $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
 
 seeds: install  ## run every page under fresh base seeds: can one stop it? (N=20, 3 h; SEEDS= ONLY= SCHEDULER=)
 	@$(BIN)/python -m tools.experiments.seeds $(if $(SEEDS),--seeds $(SEEDS),--draw "$(N)") \

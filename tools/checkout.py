@@ -190,13 +190,14 @@ class Book:
 
     def uses_package(self, page):
         """Whether a code cell of `page` imports `unrolled`."""
-        return self._code_has(page, USES_PACKAGE)
+        return self.code_has(page, USES_PACKAGE)
 
     def reads_ledger(self, page):
         """Whether `page` collects what the others recorded, and so runs after them."""
-        return self._code_has(page, READS_LEDGER)
+        return self.code_has(page, READS_LEDGER)
 
-    def _code_has(self, page, pattern):
+    def code_has(self, page, pattern):
+        """Whether a regular expression is found in a code cell of `page`."""
         try:
             # With a byte order mark, which json would accept in bytes, no page runs.
             cells = json.loads((self.root / page).read_text(encoding="utf-8"))["cells"]

@@ -1,37 +1,64 @@
-"""Run the pages that record claims for several base seeds: what `make replicate` runs.
+"""Confirm the claims on base seeds that nobody tuned on: what `make replicate` runs.
 
-Prints each claim's verdict for each seed, and ends with status 1 where two differ. What
-has run stays in _build/replicate, so an interrupted run goes on where it stopped.
+Runs the pages that record claims once for each base seed, and judges every condition by
+all of them together: the base seeds are the unit of replication, and the intervals are
+widened for the number of conditions (Bonferroni), so that with a chance of 95 % all
+confirmed outcomes are right at once. Prints each claim's verdicts, and ends with status
+1 where a page fails, or where a condition is shown to hold under one base seed and
+shown false under another. What has run stays in _build/replicate, so an interrupted
+run goes on where it stopped.
 
-    python -m tools.experiments.replicate --seeds 0 1 2 3 4
-    python -m tools.experiments.replicate --scheduler tcp://HOST:8786   # or several
+    python -m tools.experiments.replicate                   # base seeds 100 to 109
+    python -m tools.experiments.replicate --seeds 201 202 203 204
+    python -m tools.experiments.replicate --digits mine.npz # which verdicts carry over?
+    python -m tools.experiments.replicate --scheduler tcp://HOST:8786
 
-Every machine of a Dask cluster needs the book's environment and the same package.
+`--digits` takes a file in MNIST's layout, runs the pages that read digits, and compares
+their verdicts with the recorded ones. `--record` writes what was confirmed to
+unrolled/course/confirmation.csv, from which page 6.4 shows it. Every machine
+of a Dask cluster needs the book's environment and the same package.
 """
 
+import collections
 import csv
 import os
 import platform
+import re
 import sys
 import tempfile
 from concurrent.futures import as_completed
 from pathlib import Path
 
 import nbformat
+import numpy as np
 from nbclient import NotebookClient
 from nbclient.exceptions import (
     CellExecutionError,
     CellTimeoutError,
     DeadKernelError,
 )
+from scipy.special import stdtrit
 from tqdm import tqdm
 
 import unrolled
 from tools import checkout, console
 from tools.cluster import NoCluster, executor
-from unrolled.course.ledger import load_claims, read_ledger
+from unrolled.course.ledger import (
+    CONFIRMED,
+    RISK,
+    counted,
+    describe_margin,
+    load_claims,
+    margin,
+    read_confirmation,
+    read_ledger,
+    size,
+    verdict,
+)
+from unrolled.course.measure import Effect, judge, measure_effect
 
 ROOT = Path(__file__).parents[2]
+READS_DIGITS = re.compile(r"\bload_mnist\(")
 
 
 def run_page(text, variables, package):
@@ -71,13 +98,21 @@ def package_hash():
     return checkout.hash_files(folder, checkout.package_files(folder))
 
 
-def replicate(root, seeds, scheduler=None, processes=2):
-    """Run what has not run for these seeds; returns `{seed: ledger}` and failures."""
+def pages_of_claims(book, digits):
+    """Pages that record claims; with `digits`, those of them that read digits."""
     measured = [c["page"] for c in load_claims().values() if "page" in c]
     named = {Path("book", f"{page}.ipynb") for page in measured}
-    book = checkout.Book(root, root / "_build")
     pages = sorted(named & set(book.pages()))
-    kept = {seed: book.at(folder(root, seed), seed) for seed in seeds}
+    if digits is None:
+        return pages
+    return [page for page in pages if book.code_has(page, READS_DIGITS)]
+
+
+def replicate(root, seeds, scheduler=None, processes=2, digits=None):
+    """Run what has not run for these seeds; returns `{seed: ledger}` and failures."""
+    book = checkout.Book(root, root / "_build")
+    pages = pages_of_claims(book, digits)
+    kept = {seed: book.at(folder(root, seed, digits), seed) for seed in seeds}
     package = package_hash()
     jobs, failures = {}, []
     modules = checkout, sys.modules[__name__]  # workers have no checkout
@@ -87,6 +122,8 @@ def replicate(root, seeds, scheduler=None, processes=2):
             for page in pages:
                 if kept[seed].is_fresh(page):
                     continue
+                # Its records are of another page or package, should this run fail.
+                (kept[seed].executed / page).unlink(missing_ok=True)
                 if built.is_fresh(page):  # as `make book` left it
                     notebook = nbformat.read(built.executed / page, 4)
                     kept[seed].keep(page, notebook, **notebook.metadata["run"])
@@ -109,9 +146,12 @@ def replicate(root, seeds, scheduler=None, processes=2):
     return {seed: read_ledger(kept[seed].executed) for seed in seeds}, failures
 
 
-def folder(root, seed):
-    """Where the pages of one base seed are kept."""
-    return root / "_build" / "replicate" / f"seed-{seed}"
+def folder(root, seed, digits=None):
+    """Where the pages of one base seed are kept; other digits have their own."""
+    kept = root / "_build" / "replicate"
+    if digits is not None:
+        kept /= f"digits-{checkout.digest(Path(digits))[:8]}"
+    return kept / f"seed-{seed}"
 
 
 def variables(seed):
@@ -124,43 +164,176 @@ def variables(seed):
     }
 
 
-def table(ledgers):
-    """Rows of the table: a claim, its verdict for each seed, whether all agree."""
-    rows = []
-    for of_one_claim in zip(*ledgers.values(), strict=True):
-        verdicts = [row["verdict"] for row in of_one_claim]
-        rows.append((of_one_claim[0]["name"], verdicts, len(set(verdicts)) == 1))
-    return rows
+def confirm(ledgers):
+    """Judge each condition by what all base seeds measured of it.
+
+    Args:
+        ledgers: `{seed: ledger}`, as `replicate` returns.
+
+    Returns:
+        one dict per claim that was measured: `name`, `verdict`, `verdicts` (one per
+        base seed), `contradicts` (whether a condition holds for one base seed and is
+        shown false for another) and `conditions`, with `outcome`, `effect`, `low`,
+        `high`, `level` and `n`, the number of base seeds.
+    """
+    claims = []
+    for rows in zip(*ledgers.values(), strict=True):
+        runs = [row for row in rows if row.get("base_seed") is not None]
+        if runs:
+            conditions = zip(*(row["conditions"] for row in runs), strict=True)
+            claims.append((rows, list(conditions)))
+    measured = [
+        found
+        for _, conditions in claims
+        for found in conditions
+        if counted(found[:1]) and found[0]["kind"] not in ("theorem", "exact")
+    ]
+    level = 1 - RISK / max(1, len(measured))
+    confirmed = []
+    for rows, conditions in claims:
+        judged = [confirm_condition(found, level) for found in conditions]
+        seen = [{c["outcome"] for c in found} for found in conditions]
+        confirmed.append({
+            "name": rows[0]["name"],
+            "verdict": verdict(c["outcome"] for c in counted(judged)),
+            "verdicts": [row["verdict"] for row in rows],
+            "contradicts": any({"holds", "shown false"} <= s for s in seen),
+            "conditions": judged,
+        })
+    return confirmed
 
 
-def report(rows, seeds, path):
-    """Print the table and write it as CSV."""
-    width = max(len(name) for name, _, _ in rows)
-    print(f"\n{'claim':{width}}  " + "".join(f"seed {seed:<13}" for seed in seeds))
-    for name, verdicts, same in rows:
-        cells = "".join(f"{verdict or '(not run)':18}" for verdict in verdicts)
-        print(f"{name:{width}}  {cells}{'' if same else '<- differs'}")
+def confirm_condition(found, level):
+    """One condition, judged by its records under several base seeds.
+
+    The interval is Student's over the base seeds. Networks that succeed or fail are
+    counted over all base seeds, too, and the wider of both intervals is taken: where
+    all succeed, no spread is seen, and yet the next may fail.
+    """
+    about = {key: found[0][key] for key in found[0] if key not in ("counts", "n")}
+    seeds = {"n": len(found), "unit": "base seeds"}
+    if about["kind"] == "theorem":
+        broken = any(c["outcome"] != "holds" for c in found)
+        return about | seeds | {"outcome": "shown false" if broken else "holds"}
+    same = len({(c["effect"], c["low"], c["high"]) for c in found}) == 1
+    if about["kind"] == "exact" and (same or len(found) == 1):
+        return found[0] | seeds
+    if same or len(found) == 1:  # a recorded run: no base seed changes it
+        interval = widen(found[0], level)
+        seeds = {key: found[0][key] for key in ("n", "unit")}
+    else:
+        interval = measure_effect([c["effect"] for c in found], level)
+        groups = add_counts([c["counts"] for c in found])
+        if groups is not None:
+            pooled = measure_effect(groups, level)
+            ends = min(interval.low, pooled.low), max(interval.high, pooled.high)
+            interval = Effect(pooled.effect, *ends, pooled.counts, pooled.kind)
+    effect, low, high = interval[:3]
+    ends = {"effect": effect, "low": low, "high": high, "level": level}
+    return about | seeds | ends | {"outcome": judge(low, high, **margin(about))}
+
+
+def widen(condition, level):
+    """The interval of one record at another level."""
+    groups = add_counts([condition["counts"]])
+    if groups is not None:
+        return measure_effect(groups, level)
+    n, effect = condition["n"], condition["effect"]
+    factor = stdtrit(n - 1, [(1 + level) / 2, (1 + condition["level"]) / 2])
+    half = (condition["high"] - effect) * factor[0] / factor[1]
+    return Effect(effect, effect - half, effect + half, [n], condition["kind"])
+
+
+def add_counts(counts):
+    """Successes of several records together, as `measure_effect` takes them, or None.
+
+    Args:
+        counts: for each record, its `counts`: `[n]` where nothing was counted.
+    """
+    groups = []
+    for records in zip(*counts, strict=True):
+        if np.ndim(records) == 1:
+            return None
+        k, n = np.sum(records, 0)
+        groups.append(np.arange(n) < k)
+    return groups[0] if len(groups) == 1 else tuple(groups)
+
+
+def tally(verdicts):
+    """Say how often each verdict was found: "supported 9, not shown 1"."""
+    counts = collections.Counter(v or "not run" for v in verdicts)
+    return ", ".join(f"{word} {count}" for word, count in counts.most_common())
+
+
+def report(confirmed, before, seeds):
+    """Print the verdicts, and each condition with what all base seeds say of it."""
+    width = max((len(claim["name"]) for claim in confirmed), default=0)
+    print(f"\nOver the base seeds {' '.join(map(str, seeds))}:\n")
+    print(f"{'claim':{width}}  {'confirmed':14}{'recorded':14}for each base seed")
+    for claim in confirmed:
+        recorded = before.get(claim["name"], {}).get("verdict", "–")
+        mark = "  <- contradicts itself" if claim["contradicts"] else ""
+        print(
+            f"{claim['name']:{width}}  {claim['verdict']:14}{recorded:14}"
+            f"{tally(claim['verdicts'])}{mark}"
+        )
+    print()
+    for claim in confirmed:
+        print(claim["name"])
+        for c in claim["conditions"]:
+            print(
+                f"    {c['outcome']:12}{size(c)} ({describe_margin(c)}): {c['name']}"
+                f"{' (exploratory)' if c.get('exploratory') else ''}"
+            )
+    known = [c for c in confirmed if c["name"] in before]
+    if known:
+        carried = [c["verdict"] == before[c["name"]]["verdict"] for c in known]
+        print(f"\n{sum(carried)} of {len(known)} verdicts are the recorded ones.")
+
+
+def write_confirmation(confirmed, seeds, path):
+    """Write what was confirmed as CSV, a line for each condition."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["claim", *(f"seed {seed}" for seed in seeds)])
-        writer.writerows([name, *verdicts] for name, verdicts, _ in rows)
-    agree = sum(same for _, _, same in rows)
-    print(f"\n{agree} of {len(rows)} claims have one verdict over {len(seeds)} seeds.")
-    print(f"The table is at {path}")
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, CONFIRMED, extrasaction="ignore")
+        writer.writeheader()
+        for claim in confirmed:
+            for c in claim["conditions"]:
+                about = {
+                    "claim": claim["name"],
+                    "verdict": claim["verdict"],
+                    "verdicts": tally(claim["verdicts"]),
+                    "condition": c["name"],
+                    "base_seeds": " ".join(map(str, seeds)),
+                }
+                numbers = {
+                    key: f"{c[key]:.6g}"
+                    for key in ("effect", "low", "high")
+                    if key in c
+                }
+                writer.writerow(c | about | numbers)
+    part.replace(path)
 
 
 def main(argv=None):
     """Run the command line; returns the exit status."""
     parser = console.parser("tools.experiments.replicate", __doc__)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[*range(100, 110)])
+    parser.add_argument("--digits", type=Path, help="a file in MNIST's layout")
+    parser.add_argument("--record", action="store_true", help="for page 6.4")
     parser.add_argument("--scheduler", help="address of a Dask scheduler")
     parser.add_argument("--processes", type=int, default=os.cpu_count())
     parser.add_argument("--root", type=Path, default=ROOT)
     options = parser.parse_args(argv)
-    if min(options.seeds) < 0:
-        parser.error(f"--seeds {options.seeds}: expected whole numbers, 0 or more")
+    seeds = list(dict.fromkeys(options.seeds))
+    if min(seeds) < 0:
+        parser.error(f"--seeds {seeds}: expected whole numbers, 0 or more")
+    if options.record and options.digits:
+        parser.error("--record and --digits: expected one of them")
     root = options.root.resolve()
+    if options.digits:
+        os.environ["UNROLLED_MNIST"] = str(options.digits)
     os.environ.setdefault("UNROLLED_MNIST", "embedded")  # the same on every machine
     try:
         checkout.check_command(root, options.processes)
@@ -169,15 +342,23 @@ def main(argv=None):
     try:
         with console.alone(root / "_build" / "replicate.lock", "replication"):
             ledgers, failures = replicate(
-                root, options.seeds, options.scheduler, options.processes
+                root, seeds, options.scheduler, options.processes, options.digits
             )
     except NoCluster as error:
         parser.error(f"--scheduler {options.scheduler}: {error}")
-    rows = table(ledgers)
-    report(rows, options.seeds, root / "_build" / "replicate" / "verdicts.csv")
+    confirmed = confirm(ledgers)
+    report(confirmed, read_confirmation(), seeds)
     for seed, page, error in failures:
         print(f"\n{page} failed for base seed {seed}:\n{error}")
-    return 1 if failures or not all(same for _, _, same in rows) else 0
+    name = Path("unrolled", "course", "confirmation.csv")
+    if options.record and failures:
+        print("\nNothing is recorded: a page failed.")
+    elif not options.record:
+        name = folder(root, 0, options.digits).relative_to(root).with_name(name.name)
+    if not (options.record and failures):
+        write_confirmation(confirmed, seeds, root / name)
+        print(f"\nThe table is at {root / name}")
+    return 1 if failures or any(claim["contradicts"] for claim in confirmed) else 0
 
 
 if __name__ == "__main__":

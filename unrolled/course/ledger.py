@@ -32,6 +32,12 @@ COLUMNS = (
     *("above", "below", "within", "n", "unit", "budget", "data", "exploratory"),
 )
 
+# Columns of the table that `tools.experiments.replicate --record` writes.
+CONFIRMED = (
+    *("claim", "verdict", "verdicts", "condition", "outcome", "effect", "low", "high"),
+    *("level", "kind", "n", "base_seeds"),
+)
+
 
 @functools.cache
 def load_claims() -> dict[str, dict[str, Any]]:
@@ -284,6 +290,37 @@ def write_ledger(
                 about = {"condition": condition["name"]}
                 writer.writerow(condition | row | about)
     return as_json, as_csv
+
+
+def read_confirmation(
+    path: str | os.PathLike[str] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Read what was confirmed on base seeds that nobody had tuned on.
+
+    Args:
+        path: a table of `tools.experiments.replicate`. Default: the recorded one.
+
+    Returns:
+        for each claim, by name, a dict with `verdict`, `verdicts` (how many base seeds
+        gave which), `base_seeds` and `conditions`, a dict from each condition to its
+        row; nothing if the table does not exist.
+    """
+    path = Path(path or Path(__file__).with_name("confirmation.csv"))
+    claims: dict[str, dict[str, Any]] = {}
+    if not path.exists():
+        return claims
+    with path.open(encoding="utf-8", newline="") as file:
+        for line in csv.DictReader(file):
+            row: dict[str, Any] = dict(line)
+            for key in ("effect", "low", "high", "level", "n"):
+                row[key] = float(row[key]) if row[key] else None
+            claim = claims.setdefault(
+                row["claim"],
+                {key: row[key] for key in ("verdict", "verdicts", "base_seeds")}
+                | {"conditions": {}},
+            )
+            claim["conditions"][row["condition"]] = row
+    return claims
 
 
 def no_record(claim: dict[str, str]) -> dict[str, str | None]:

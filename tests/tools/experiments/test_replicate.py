@@ -1,5 +1,6 @@
-"""`make replicate` on two small pages: verdicts compared, nothing run twice."""
+"""`make replicate` on two small pages: claims confirmed, and nothing run twice."""
 
+import csv
 import os
 import re
 import shutil
@@ -7,19 +8,44 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT, write_page, write_small_book
 from tools.experiments import replicate
+from unrolled.course.ledger import judge_condition, load_claims, read_confirmation
+from unrolled.course.measure import measure_effect
 
-SAME = """from unrolled.course import base_seed, record_claim
-open({log!r}, "a").write("same ")
-effect = 2.0 + base_seed()
-record_claim("four-times-time", False, effect=effect, of="ratio", data="-")"""
-FLIPS = """from unrolled.course import base_seed, record_claim
-open({log!r}, "a").write("flips ")
+START = """from unrolled.course import base_seed, record_claim
+from unrolled.course.ledger import load_claims
+open({log!r}, "a").write("{word} ")
+def effect(condition, holds, noise=0.0):
+    "A value far on the right or on the wrong side of a condition's margin."
+    if condition.get("theorem"):
+        return holds
+    if "within" in condition:
+        low, high = condition["within"]
+        value = (low + high) / 2 if holds else high + 9 * (high - low)
+    else:
+        sign = 1 if ("above" in condition) == holds else -1
+        value = condition.get("above", condition.get("below")) + 9 * sign
+    return [value + noise * step for step in (-1, 0, 1)]
+claim = load_claims()["{name}"]["conditions"]
+"""
+SAME = (
+    START
+    + """
+noise = 1e-9 * (1 + base_seed())
+record_claim("{name}", {{c["name"]: effect(c, True, noise) for c in claim}});"""
+)
+FLIPS = (
+    START
+    + """
 holds = base_seed() < 1
-record_claim("order-needs-memory", holds, effect=1.0, of="ratio", data="-")"""
+record_claim("{name}", {{c["name"]: effect(c, holds) for c in claim}});"""
+)
+STEADY, FLIPPING = "four-times-time", "lstm-beats-rnn"
+PAGES = {name: load_claims()[name]["page"] for name in (STEADY, FLIPPING)}
 
 
 @pytest.fixture(scope="module")
@@ -49,14 +75,19 @@ def run(log):
     return run
 
 
+def write_claim(root, log, name, source, word, end=""):
+    path = root / "book" / f"{PAGES[name]}.ipynb"
+    path.parent.mkdir(exist_ok=True)
+    code = source.format(log=str(log), name=name, word=word) + end
+    write_page(path, "# Page", [code])
+
+
 @pytest.fixture(scope="module")
 def replicated(tmp_path_factory, log, run):
     """The two pages under seeds 0 and 1, and how that ended; not to be changed."""
     root = write_small_book(tmp_path_factory.mktemp("replicated") / "checkout")
-    for name, source in (("4-code/8-cost", SAME), ("1-background/1-memory", FLIPS)):
-        path = root / "book" / f"{name}.ipynb"
-        path.parent.mkdir()
-        write_page(path, "# Page", [source.format(log=str(log))])
+    write_claim(root, log, STEADY, SAME, "same")
+    write_claim(root, log, FLIPPING, FLIPS, "flips")
     status, said, ran = run(root, "--seeds", "0", "1")
     return SimpleNamespace(root=root, status=status, said=said, ran=ran)
 
@@ -67,23 +98,34 @@ def book(replicated, tmp_path):
     return shutil.copytree(replicated.root, tmp_path / "checkout")
 
 
-def test_a_verdict_that_flips_is_named_and_fails(replicated):
+def test_a_condition_that_contradicts_itself_is_named_and_fails(replicated):
     assert replicated.status == 1
     assert replicated.ran == 2 * ["flips"] + 2 * ["same"]
     lines = replicated.said.splitlines()
-    (line,) = [line for line in lines if line.endswith("<- differs")]
-    assert line.split()[:3] == ["order-needs-memory", "supported", "refuted"]
+    (line,) = [line for line in lines if line.endswith("<- contradicts itself")]
+    assert line.split()[:3] == [FLIPPING, "not", "shown"]
+    assert "supported 1, refuted 1" in line
+    assert any(re.match(STEADY + " +supported ", line) for line in lines)
 
 
 def test_verdicts_that_agree(book, run):
     """And what has run for a seed does not run for it again."""
-    status, said, ran = run(book, "--seeds", "1", "2")
+    status, said, ran = run(book, "--seeds", "1", "2", "1")
     assert status == 0, said
     assert ran == ["flips", "same"]
-    assert re.search(r"four-times-time +refuted +refuted *\n", said)
-    table = (book / "_build/replicate/verdicts.csv").read_text("utf-8")
-    assert "four-times-time,refuted,refuted" in table
-    assert "order-needs-memory,refuted,refuted" in table
+    assert re.search(FLIPPING + " +refuted .*refuted 2\n", said)
+    path = book / "_build/replicate/confirmation.csv"
+    confirmed = read_confirmation(path)
+    assert set(confirmed) == {STEADY, FLIPPING}
+    assert confirmed[STEADY]["base_seeds"] == "1 2"
+    assert confirmed[FLIPPING]["verdict"] == "refuted"
+    listed = [c["name"] for c in load_claims()[STEADY]["conditions"]]
+    assert list(confirmed[STEADY]["conditions"]) == listed
+    with path.open(encoding="utf-8", newline="") as file:
+        assert {line["outcome"] for line in csv.DictReader(file)} == {
+            "holds",
+            "shown false",
+        }
 
 
 def test_what_make_book_has_run_is_taken_over(book, log, monkeypatch, capsys):
@@ -93,17 +135,99 @@ def test_what_make_book_has_run_is_taken_over(book, log, monkeypatch, capsys):
     (build / "replicate/seed-0/executed").rename(build / "executed")
     assert replicate.main(["--root", str(book), "--seeds", "0", "1"]) == 1
     assert log.read_text("utf-8") == ""
-    assert "order-needs-memory" in capsys.readouterr().out
-    assert (build / "replicate/seed-0/executed/book/4-code/8-cost.ipynb").exists()
+    assert FLIPPING in capsys.readouterr().out
+    kept = build / f"replicate/seed-0/executed/book/{PAGES[STEADY]}.ipynb"
+    assert kept.exists()
 
 
 def test_a_page_that_fails_is_named_and_the_others_go_on(book, log, run):
-    path = book / "book/1-background/1-memory.ipynb"
-    write_page(path, "# Page", [FLIPS.format(log=str(log)) + "\n1 / 0"])
-    status, said, ran = run(book, "--seeds", "5")
-    assert status == 1 and ran == ["flips", "same"]
-    assert "book/1-background/1-memory.ipynb failed for base seed 5" in said
-    assert "ZeroDivisionError" in said and "refuted" in said
+    """What an older version of it recorded is not taken for this one's."""
+    write_claim(book, log, FLIPPING, FLIPS, "flips", "\n1 / 0")
+    status, said, ran = run(book, "--seeds", "0", "--record")
+    assert status == 1 and ran == ["flips"]
+    assert f"book/{PAGES[FLIPPING]}.ipynb failed for base seed 0" in said
+    assert "ZeroDivisionError" in said and f"{STEADY}  supported" in said
+    assert "Nothing is recorded" in said and f"{FLIPPING}  " not in said
+    assert not (book / "unrolled/course/confirmation.csv").exists()
+
+
+def test_what_was_confirmed_is_recorded(book, run):
+    status, said, _ = run(book, "--seeds", "0", "--record")
+    assert status == 0, said
+    recorded = read_confirmation(book / "unrolled/course/confirmation.csv")
+    assert recorded[FLIPPING]["verdict"] == "supported"
+
+
+def test_own_digits_run_the_pages_that_read_them(book, log, run):
+    """And their verdicts stand beside the recorded ones."""
+    write_claim(book, log, FLIPPING, FLIPS, "flips", "\nimport sys; load_mnist = len")
+    write_claim(book, log, STEADY, SAME, "same", "\nload_mnist = str\nload_mnist(1)")
+    pictures = np.zeros((30, 28, 28), np.uint8)
+    labels = np.arange(30, dtype=np.uint8) % 10
+    mine = book / "mine.npz"
+    arrays = {"x_train": pictures, "x_test": pictures}
+    np.savez(mine, **arrays, y_train=labels, y_test=labels)
+    status, said, ran = run(book, "--seeds", "3", "4", "--digits", str(mine))
+    assert status == 0, said
+    assert ran == ["same", "same"]
+    (table,) = (book / "_build/replicate").glob("digits-*/confirmation.csv")
+    assert set(read_confirmation(table)) == {STEADY}
+
+
+CONDITION = {
+    "name": "c",
+    "metric": "m",
+    "above": 0.5,
+    "unit": "networks",
+    "data": "d",
+}
+
+
+def records(values):
+    return [judge_condition(CONDITION, value, 0.95) for value in values]
+
+
+def test_base_seeds_are_the_unit_of_replication():
+    rng = np.random.default_rng(0)
+    runs = [rng.normal(0.6 + shift, 0.01, 5) for shift in rng.normal(0, 0.1, 10)]
+    found = replicate.confirm_condition(records(runs), 0.99)
+    expected = measure_effect([run.mean() for run in runs], 0.99)
+    assert np.allclose([found["low"], found["high"]], expected[1:3])
+    assert (found["n"], found["unit"], found["level"]) == (10, "base seeds", 0.99)
+
+
+def test_success_of_all_leaves_an_interval():
+    """Base seeds that agree show no spread; the counts do."""
+    found = replicate.confirm_condition(records([[True] * 4, [True] * 5]), 0.95)
+    assert found["low"] == measure_effect([True] * 9).low < 1 == found["effect"]
+    pairs = [([True] * 4, [False] * 4), ([True] * 3 + [False], [False] * 4)]
+    found = replicate.confirm_condition(records(pairs), 0.95)
+    pooled = measure_effect(([True] * 7 + [False], [False] * 8))
+    assert found["effect"] == 7 / 8 and found["low"] <= pooled.low
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([0.4, 0.7, 0.8, 0.6]), np.array([True] * 7 + [False])]
+)
+def test_a_recorded_run_is_one_measurement_however_often_it_is_read(values):
+    found = replicate.confirm_condition(records([values] * 10), 0.999)
+    expected = measure_effect(values, 0.999)
+    assert np.allclose([found["low"], found["high"]], expected[1:3])
+    assert (found["n"], found["unit"]) == (len(values), "networks")
+
+
+def test_a_theorem_that_fails_once_is_shown_false():
+    theorem = {"name": "c", "metric": "m", "theorem": True, "data": "any"}
+    fine, broken = (judge_condition(theorem, value, 0.95) for value in (True, False))
+    assert replicate.confirm_condition([fine] * 3, 0.99)["outcome"] == "holds"
+    assert replicate.confirm_condition([fine, broken], 0.99)["outcome"] == "shown false"
+
+
+def test_an_exact_number_is_its_own_interval():
+    found = replicate.confirm_condition(records([2.0, 2.0]), 0.99)
+    assert (found["outcome"], found["low"], found["high"]) == ("holds", 2, 2)
+    found = replicate.confirm_condition(records([0.2, 2.0, 0.7]), 0.99)
+    assert found["outcome"] == "not shown"  # it changes with the base seed
 
 
 def test_a_dask_cluster_gives_the_same(replicated, book, run, cluster):
@@ -116,6 +240,8 @@ def test_a_dask_cluster_gives_the_same(replicated, book, run, cluster):
     ("arguments", "says"),
     [
         (["--seeds", "-1"], "0 or more"),
+        (["--record", "--digits", "mine.npz"], "expected one of them"),
+        (["--digits", "nowhere.npz"], "nowhere.npz"),
         (["--processes", "0"], "--processes is 0; expected 1 or more"),
         (["--root", "nowhere"], "nowhere'; expected a checkout of the book"),
     ],
