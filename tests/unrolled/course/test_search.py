@@ -1,0 +1,96 @@
+"""The search: rates beyond the ends, fresh networks, and Adam with many rates."""
+
+import numpy as np
+import pytest
+
+from unrolled import RNN, Adam, SequenceClassifier
+from unrolled.course.search import RATES, Rates, tune
+
+
+def peak(*best, calls=None):
+    """A `train` whose score falls off with the distance to the best rate per budget."""
+
+    def train(rates, seeds, budgets):
+        if calls is not None:
+            calls.append((np.unique(rates).tolist(), list(seeds), list(budgets)))
+        off = [-np.abs(np.log(np.asarray(rates) / best[b])) for b in budgets]
+        return np.array(off), np.array(off) + 100 + np.asarray(seeds)
+
+    return train
+
+
+def test_the_best_rate_is_found_inside_what_was_tried():
+    found = tune(peak(0.003), [0], trials=[1, 2], networks=[3])
+    assert found.tried == [0.001, 0.003, 0.01] and found.rates == [0.003]
+    assert found.inside.all() and found.held.shape == (1, 3)
+
+
+@pytest.mark.parametrize("best", [0.0003, 0.001, 0.01, 0.1])
+def test_the_search_widens_until_the_best_is_inside(best):
+    found = tune(peak(best), [0], trials=[1], networks=[3])
+    assert found.rates == [best] and found.inside.all()
+    assert found.tried == sorted(found.tried)
+
+
+@pytest.mark.parametrize("best", [RATES[0], RATES[-1]])
+def test_an_open_end_is_said(best):
+    found = tune(peak(best), [0], trials=[1], networks=[3])
+    assert found.rates == [best] and not found.inside.any()
+
+
+def test_each_budget_has_its_own_rate_and_the_measured_networks_are_fresh():
+    calls = []
+    train = peak(0.01, 0.003, 0.003, calls=calls)
+    found = tune(train, [0, 1, 2], trials=[1, 2], networks=[5, 6, 7])
+    assert found.rates == [0.01, 0.003, 0.003]
+    assert np.allclose(found.scores, [[105, 106, 107]] * 3)
+    final = [call for call in calls if call[1] == [5, 6, 7]]
+    # One run for each rate, as long as its longest budget.
+    assert sorted(final) == [([0.003], [5, 6, 7], [0, 1, 2]), ([0.01], [5, 6, 7], [0])]
+    assert all(set(call[1]) == {1, 2} for call in calls if call not in final)
+
+
+def test_equal_scores_do_not_widen_the_search():
+    found = tune(
+        lambda rates, seeds, budgets: (np.ones((1, len(rates))),) * 2,
+        [0],
+        trials=[1],
+        networks=[2],
+    )
+    assert found.rates == [0.003] and len(found.tried) == 3
+
+
+def test_a_rate_that_diverges_is_not_chosen():
+    def train(rates, seeds, budgets):
+        scores = np.where(np.asarray(rates) > 0.002, np.nan, 1 / np.asarray(rates))
+        return scores[None], scores[None]
+
+    assert tune(train, [0], trials=[1], networks=[2]).rates[0] < 0.002
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"trials": []}, {"networks": []}, {"networks": [1, 3]}]
+)
+def test_seeds_are_refused(wrong):
+    with pytest.raises(ValueError, match="expected some of each"):
+        tune(peak(0.003), [0], **({"trials": [1], "networks": [2]} | wrong))
+
+
+@pytest.mark.parametrize("rates", [[[0.1]], [np.nan], "fast"])
+def test_rates_that_are_no_row_of_numbers_are_refused(rates):
+    with pytest.raises(ValueError, match="rates"):
+        Rates(rates)
+
+
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.3, "global_clipnorm": 0.1}])
+def test_a_network_of_many_rates_learns_what_it_learns_alone(options):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(24, 5, 3)), rng.integers(2, size=24)
+    many = SequenceClassifier(
+        RNN(4), 2, seed=[1, 2], optimizer=Rates([0.001, 0.03], **options)
+    )
+    alone = SequenceClassifier(RNN(4), 2, seed=2, optimizer=Adam(0.03, **options))
+    for model in (many, alone):
+        model.fit(x, y, batch_size=8, epochs=3, verbose=0)
+    for name, w in alone.weights.items():
+        assert np.allclose(many.weights[name][1], w, atol=1e-5), name

@@ -1,0 +1,146 @@
+"""The same search for every network: a learning rate for each budget, never at an end.
+
+A comparison in which one rival is tuned and the other is not says little. `tune` treats
+all alike: it trains a few networks at each of several learning rates, adds further
+rates while the best one is the smallest or the largest tried, and only then trains the
+networks that are measured.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from unrolled.checks import check_array
+from unrolled.optimizers import Adam
+from unrolled.types import Array, Arrays
+
+RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+FIRST = RATES[2:5]  # a search begins with these
+
+# Learning rates and seeds, one per network, and budgets -> scores on held-out and on
+# test data, (budgets, networks) each.
+Train = Callable[[Array, list[int], list[int]], tuple[Array, Array]]
+
+
+class Rates(Adam):
+    """Adam with a learning rate of its own for each network of an ensemble.
+
+    Args:
+        rates: the learning rates, `(networks,)`.
+        **options: as for `Adam`. Weight decay is multiplied by the network's own rate.
+
+    Raises:
+        ValueError: as `Adam`, or rates that are not finite numbers in one row.
+    """
+
+    def __init__(self, rates: npt.ArrayLike, **options: Any) -> None:
+        super().__init__(1.0, **options)
+        self.rates = check_array("rates", rates, ("networks",), "float32")
+
+    def apply(
+        self, weights: Arrays, gradients: Arrays, *, ensemble: bool = False
+    ) -> None:
+        """Take Adam's step for rate 1, and of that the share that each rate says."""
+        before = {name: w.copy() for name, w in weights.items()}
+        super().apply(weights, gradients, ensemble=ensemble)
+        for name, w in weights.items():
+            rate = self.rates.reshape(-1, *[1] * (w.ndim - 1))
+            w[...] = before[name] + rate * (w - before[name])
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What `tune` found, for each budget.
+
+    Attributes:
+        tried: the rates of the search, rising.
+        held: mean scores of the search on held-out data, `(budgets, rates)`.
+        rates: the best rate of each budget.
+        inside: whether it lies between others that were tried, `(budgets,)`.
+        scores: scores of fresh networks on test data, `(budgets, networks)`.
+    """
+
+    tried: list[float]
+    held: Array
+    rates: list[float]
+    inside: Array
+    scores: Array
+
+
+def tune(
+    train: Train,
+    budgets: Sequence[int],
+    *,
+    trials: Sequence[int],
+    networks: Sequence[int],
+) -> Tuned:
+    """Search a learning rate for each budget; then train fresh networks with it.
+
+    The search begins with the rates 0.001, 0.003 and 0.01, and goes on as far as
+    `RATES` reaches while a best rate is the smallest or the largest tried.
+
+    Args:
+        train: a function of rates and seeds, one per network, and rising budgets. It
+            returns scores on held-out data and on test data, `(budgets, networks)`
+            each; higher is better.
+        budgets: how long to train, rising, in the unit of `train`.
+        trials: seeds of the search, which trains one network for each at every rate.
+        networks: seeds of the networks that are measured on test data.
+
+    Returns:
+        `Tuned`. Networks that share a rate at several budgets are trained once.
+
+    Raises:
+        ValueError: no budgets, no seeds, or seeds that are in both lists.
+    """
+    budgets, trials, networks = list(budgets), list(trials), list(networks)
+    if not (budgets and trials and networks) or set(trials) & set(networks):
+        raise ValueError(
+            f"budgets {budgets}, trials {trials}, networks {networks}; expected some "
+            "of each, and no seed that is both a trial and a network"
+        )
+    held: dict[float, Array] = {}
+    new = list(FIRST)
+    while new:
+        on_held_out, _ = train(np.repeat(new, len(trials)), trials * len(new), budgets)
+        means = np.reshape(on_held_out, (len(budgets), len(new), len(trials))).mean(2)
+        held |= dict(zip(new, np.nan_to_num(means.T, nan=-np.inf), strict=True))
+        tried = sorted(held)
+        best = [_best([held[rate][b] for rate in tried]) for b in range(len(budgets))]
+        new = _beyond(tried, best)
+
+    rates = [tried[k] for k in best]
+    scores = np.empty((len(budgets), len(networks)))
+    for rate in set(rates):
+        chosen = [b for b, r in enumerate(rates) if r == rate]
+        _, on_test = train(
+            np.full(len(networks), rate), networks, budgets[: chosen[-1] + 1]
+        )
+        scores[chosen] = np.asarray(on_test)[chosen]
+    return Tuned(
+        tried=tried,
+        held=np.stack([held[rate] for rate in tried], axis=1),
+        rates=rates,
+        inside=np.array([0 < k < len(tried) - 1 for k in best]),
+        scores=scores,
+    )
+
+
+def _best(means: Sequence[float]) -> int:
+    """Return the place of the largest; of equal ones, the one nearest the middle."""
+    last = len(means) - 1
+    return max(range(len(means)), key=lambda k: (means[k], min(k, last - k)))
+
+
+def _beyond(tried: Sequence[float], best: Sequence[int]) -> list[float]:
+    """Return the next rates on each side where a best rate is the last one tried."""
+    low, high = RATES.index(tried[0]), RATES.index(tried[-1])
+    new = []
+    if 0 in best and low > 0:
+        new.append(RATES[low - 1])
+    if len(tried) - 1 in best and high < len(RATES) - 1:
+        new.append(RATES[high + 1])
+    return new
