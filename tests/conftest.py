@@ -31,7 +31,10 @@ NEEDS = {
     "site": {"site", "executed", "handouts", "built"},
     "browser": {"browser"},
     "keras": {"keras"},
-    "slow": {"replicated", "counted", "cluster", "hostile", "whole_sandbox"},
+    "slow": {
+        *("replicated", "counted", "cluster", "hostile", "whole_sandbox"),
+        "archives",
+    },
 }
 # What takes long to make is made once: one worker of pytest-xdist runs all its tests.
 MADE_ONCE = ("built", "replicated", "counted", "hostile", "soups")

@@ -20,10 +20,12 @@ from tools import console
 ROOT = Path(__file__).resolve().parents[1]
 SPREAD = ["-n", "logical", "--dist", "loadgroup", "--no-loadscope-reorder"]
 QUICK = ["-m", "not site and not browser and not keras and not slow"]
+# What pytest would load for nothing; importing it takes a second.
+PLUGINS = ["-p", "tests.guard", "-p", "no:nbmake"]
 # Modules with arguments; each runs from the checkout's root.
 STEPS = {
     "tests": [
-        *("pytest", "--quiet", *SPREAD, *QUICK, "-p", "tests.guard"),
+        *("pytest", "--quiet", *SPREAD, *QUICK, *PLUGINS),
         # It runs the other steps.
         "--deselect=tests/tools/test_check.py::test_the_checkout_passes",
     ],

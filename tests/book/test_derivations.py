@@ -1,7 +1,8 @@
 """A mistake in a derivation stops its page: planted in one cell, it fails an assertion.
 
 The cells of the page run in order, one of them changed; that cell, or one of the next
-two, must raise AssertionError. Unchanged, the same cells run through.
+two, must raise AssertionError. Unchanged, the same cells run through. `make check`
+plants all mistakes in the first page, and a few in the second, whose cells are slow.
 """
 
 import linecache
@@ -167,6 +168,14 @@ PLANTED = [
      "dx = da @ W_x.reshape(4 * H, F)"),
 ]  # fmt: skip
 
+# Of those in the second page: one in its forward pass, its step, its loop, its sums.
+QUICK = {
+    "forward: g and o read in the other order",
+    "df_t: c_t for c_{t-1}",
+    "loop: carry of h forgotten",
+    "dW_h: h_t for h_{t-1}",
+}
+
 
 def cells(page):
     """Source of the code cells, but for the one that installs the package in Colab."""
@@ -213,6 +222,8 @@ def with_marks(page, source, instead, what):
     upto, _ = stretch(page, source)
     keras = any("import keras" in text for text in upto)
     marks = [pytest.mark.keras] if keras else []
+    if page == LSTM and what not in QUICK:
+        marks.append(pytest.mark.slow)
     name = f"{page.split('/')[-1][:-6]}: {what}"
     return pytest.param(page, source, instead, marks=marks, id=name)
 

@@ -159,6 +159,7 @@ def test_hooks_have_the_versions_of_the_lists():
         assert hook["additional_dependencies"] == [f"{name}=={pins[name]}"]
 
 
+@pytest.mark.slow
 def test_nothing_to_strip_from_notebooks():
     masters = sorted((ROOT / "book" / "assignments").glob("*.ipynb"))
     template = GITHUB / "page-template.ipynb"

@@ -34,6 +34,7 @@ def test_an_import_that_is_not_declared_is_named(tmp_path):
     assert line.startswith(page.as_posix()) and "'playwright' imported but" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [READERS, TESTERS, TEACHERS])
 def test_what_nobody_needs_is_named(monkeypatch, scripts, listed):
     *others, last = NOT_IMPORTED[listed]

@@ -1,6 +1,7 @@
 """Installing: what is run, when it is run again, and what is said where it fails."""
 
 import ast
+import functools
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ from tools import console, setup
 from tools.lock import PYTHONS, SYSTEMS
 from tools.setup import LOCKS, Environment, SetupError
 
+# Each makes an environment, whose Python it starts several times.
+slow = functools.partial(pytest.param, marks=pytest.mark.slow)
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX shell and signals")
 
 # In the place of pip: notes what it is asked for and does as the test says.
@@ -144,7 +147,7 @@ def test_which_part_of_the_project_counts(environment, pip, old, new, again):
     assert len(pip.asked()) == (4 if again else 2)
 
 
-@pytest.mark.parametrize("damaged", ["", "{", "[]", "{}", "\udcff"])
+@pytest.mark.parametrize("damaged", ["{", *map(slow, ["", "[]", "{}", "\udcff"])])
 def test_a_damaged_stamp_is_no_stamp(environment, pip, damaged):
     environment.complete(["book"])
     environment.stamp.write_bytes(damaged.encode("utf-8", "surrogateescape"))
@@ -199,7 +202,7 @@ def test_clear_begins_anew(environment, pip):
     assert not pip.folder.exists() and not environment.stamp.exists()
 
 
-@pytest.mark.parametrize("stop", [SetupError, KeyboardInterrupt, OSError])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, *map(slow, [SetupError, OSError])])
 def test_what_is_not_completed_leaves_the_old_environment(environment, pip, stop):
     environment.complete(["book"])
     with pytest.raises(stop), environment.kept():

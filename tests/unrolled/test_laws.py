@@ -432,6 +432,7 @@ def digits(path, compressed):
 damages = st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(damage=damages, compressed=st.booleans())
 def test_one_damaged_byte_of_digits(tmp_path_factory, damage, compressed):
@@ -452,6 +453,7 @@ def same_or_refused(path, right):
         assert "digits.npz" in str(error) and "allow_pickle" not in str(error)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(damage=damages)
 def test_one_damaged_byte_of_a_model(tmp_path_factory, damage):
@@ -472,6 +474,7 @@ def test_one_damaged_byte_of_a_model(tmp_path_factory, damage):
         assert get_states(read.rngs) == get_states(model.rngs)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(share=st.floats(0, 1, exclude_max=True), added=st.binary(max_size=3))
 def test_a_file_cut_short(tmp_path_factory, share, added):
@@ -544,6 +547,7 @@ def scaled(kind, scale, kernel_scale, seed):
     return layer, scale * rng.normal(size=(2, 3, 3))
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(
     st.sampled_from([*CELLS, "Stack", "Dense"]), scales, st.booleans(), st.integers()
@@ -563,6 +567,7 @@ class Wrong(RNN):
         return (self._drop(da[0] @ self._W_h_T[0]),)
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(scales, st.integers(0, 2**32 - 1))
 def test_a_wrong_gradient_is_wrong_at_any_scale(scale, seed):

@@ -30,6 +30,7 @@ def test_every_case_has_one_row(name):
     assert numbers and np.isfinite(numbers).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_random_row_repeats(name, monkeypatch):
     module, runs = record.load(name), load_recorded(name)

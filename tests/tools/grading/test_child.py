@@ -149,6 +149,7 @@ PIECES = st.sampled_from([
 ])
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.lists(PIECES, max_size=12).map(b"".join) | st.binary(max_size=60), NUMBERS)
 def test_any_frame_is_a_value_or_refused(text, array):
@@ -159,6 +160,7 @@ def test_any_frame_is_a_value_or_refused(text, array):
             continue
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.binary(max_size=200), st.lists(st.integers(0, 2**32 - 1), max_size=6))
 def test_any_stream_has_frames_or_none(data, sizes):
@@ -222,6 +224,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given((NOTEBOOKS | JSON).map(lambda n: json.dumps(n).encode()) | st.binary())
 def test_any_file_is_cells_or_unreadable(data):

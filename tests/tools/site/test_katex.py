@@ -242,6 +242,7 @@ def test_neither_pip_nor_uv(places, monkeypatch):
         katex.files()
 
 
+@pytest.mark.slow
 def test_command(wheel, places, capsys, monkeypatch):
     assert katex.main([]) == 0
     assert capsys.readouterr().out.strip() == str(katex.files())

@@ -317,6 +317,7 @@ def test_allowed_next():
         allowed_next("BTBPVVEPE")
 
 
+@pytest.mark.slow
 def test_reber_baselines_on_the_data():
     """The losses are ln 2 for every coin, and the forgetful one errs at the closing."""
     task = continual_reber(30, 200, rng(2))
