@@ -4,6 +4,7 @@
 `unrolled.course` what the pages of *Gates & Gradients* need besides.
 """
 
+from unrolled.attention import Attention, PositionalEncoding
 from unrolled.compose import Bidirectional, Stack
 from unrolled.dense import Dense, Dropout
 from unrolled.gradcheck import gradcheck
@@ -21,10 +22,12 @@ __all__ = [
     "RNN",
     "SGD",
     "Adam",
+    "Attention",
     "Bidirectional",
     "Dense",
     "Dropout",
     "PeepholeLSTM",
+    "PositionalEncoding",
     "SequenceClassifier",
     "SequenceRegressor",
     "Stack",

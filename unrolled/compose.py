@@ -35,6 +35,7 @@ class Composite(Layer):
         super().__init__(seed, next(iter(parts.values())).dtype)
         self.parts = parts
         self._check_different()
+        self.along_time = any(part.along_time for part in parts.values())
         for name, part in parts.items():
             if part.dtype != self.dtype:
                 raise ValueError(
@@ -113,11 +114,11 @@ class Composite(Layer):
     def check_input(self, x: npt.ArrayLike) -> Array:
         """Do as `Layer.check_input`, and share `x` with parts that cannot do so.
 
-        Only recurrent layers know that an input without an axis of networks is for all
+        Only layers along time know that an input without an axis of networks is for all
         of them: `Dense` and `Dropout` would take the first axis for the networks.
         """
         x = super().check_input(x)
-        if x.ndim == 3 and not all(part.state_names for part in self._readers()):
+        if x.ndim == 3 and not all(part.along_time for part in self._readers()):
             x = np.broadcast_to(x, (*self._leading_shape, *x.shape))
         return x
 
@@ -210,7 +211,7 @@ class Stack(Composite):
         """
         out = self.check_input(x)
         layers = list(self.parts.values())
-        last = max((k for k, p in enumerate(layers) if p.state_names), default=0)
+        last = max((k for k, p in enumerate(layers) if p.along_time), default=0)
         states = self._split_states("initial_state", initial_state)
         after: list[Array] = []
         self._run = None

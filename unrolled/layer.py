@@ -38,9 +38,12 @@ class Layer:
         output_features: length of the output's last axis; some layers know it only
             after `build`.
         state_names: names of the states that are carried from step to step.
+        along_time: whether an output depends on several steps, so that the last one can
+            stand for the sequence; `Dense` and `Dropout` take each step by itself.
     """
 
     state_names: tuple[str, ...] = ()
+    along_time: bool = False
     output_features: int
 
     def __init__(self, seed: Seed = 0, dtype: npt.DTypeLike = "float32") -> None:

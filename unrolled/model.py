@@ -93,7 +93,7 @@ class SequenceModel:
             raise ValueError(
                 f"layers is {layers!r}; expected a layer or a list of them"
             )
-        if not layers.state_names:  # a stack lets the networks share an input
+        if not layers.along_time:  # a stack lets the networks share an input
             layers = Stack([layers])
         self.body = layers
         self.outputs = check_integer("outputs", outputs, 1)

@@ -57,6 +57,7 @@ class Recurrent(Layer):
 
     block_names: tuple[str, ...] = ("h",)
     state_names: tuple[str, ...] = ("h",)
+    along_time = True
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ from unrolled import (
 from unrolled.generators import get_states
 from unrolled.losses import mean_squared_error, softmax_cross_entropy
 
-LAYERS = [*KINDS, "Dense"]
+LAYERS = [*KINDS, "Dense", "attention"]
 X, Y = np.zeros((4, 5, 3)), np.array([0, 1, 2, 0])
 N = np.zeros
 
@@ -265,7 +265,7 @@ REFUSED = [
     ("^initial_state .*length 3", lambda: fitted().train_on_batch(X, Y, (H,) * 3)),
     *((rf"^dout has shape \(4, 4\); expected \(4, 5, {n}\)",
        lambda k=k: ran(k).backward(H))
-      for k, n in zip(LAYERS, [4] * 5 + [8, 5, 4], strict=True)),
+      for k, n in zip(LAYERS, [4] * 5 + [8, 5, 4, 4], strict=True)),
     (r"^dout has shape \(4, 4\); expected \(4, 5, 3\)", lambda: dropped().backward(H)),
     ("^dout holds NaN", lambda: ran().backward(DOUT * np.nan)),
     (r"^dstate\[1\] has shape \(4, 3\)", lambda: ran().backward(None, (H, N((4, 3))))),

@@ -12,6 +12,7 @@ from unrolled import (
     GRU,
     LSTM,
     RNN,
+    Attention,
     Bidirectional,
     Dense,
     Dropout,
@@ -44,6 +45,8 @@ def make(kind, units=3, *, seed=0, **options):
         return CELLS[kind](units, seed=seed, **options)
     if kind == "Dense":
         return Dense(units, seed=seed, **options)
+    if kind == "attention":
+        return Attention(units, seed=seed, **options)
     lower, upper = LSTM(units, **options), GRU(units + 1, **options)
     if kind == "Stack":
         return Stack([lower, upper], seed=seed)

@@ -34,6 +34,12 @@ MAKE = {
         r.RNN(3, **HOW),
     ]),
     "dense": lambda r: r.Dense(2, dtype="float64"),
+    "attention": lambda r: r.Attention(6, heads=2, dtype="float64"),
+    "attention, twice": lambda r: r.Stack([
+        r.PositionalEncoding(dtype="float64"),
+        r.Attention(4, dtype="float64"),
+        r.Attention(4, heads=2, dtype="float64"),
+    ]),
 }
 
 
@@ -78,6 +84,15 @@ def direct(unrolled, make):
     paths = unrolled.jacobians(layer, x).c_direct
     f = np.moveaxis(layer.activations()["f"], 1, 0)
     return all((paths[t] == paths[t + 1] * f[t]).all() for t in range(len(f)))
+
+
+def causal(unrolled, make):
+    """What comes later changes nothing that was before."""
+    layer, x = make(unrolled), inputs(5)
+    before, _ = layer.forward(x)
+    x[:, 3:] += 1
+    after, _ = layer.forward(x)
+    return (before[:, :3] == after[:, :3]).all()
 
 
 def model(unrolled, make):
@@ -169,6 +184,19 @@ PLANTED = [
      "dout * self._mask", "dout * self._mask[::-1]"),
     ("the bias counted once a batch", "dense", differences, "dense",
      "dy.sum(-2)", "dy.mean(-2)"),
+    ("the softmax's own mean not subtracted", "attention", differences, "attention",
+     "(dalpha - of_mean)", "dalpha"),
+    ("the scores' scale on the way there only", "attention", differences, "attention",
+     "(dalpha - of_mean) / self._scale", "(dalpha - of_mean)"),
+    ("keys for queries on the way back", "attention", differences, "attention",
+     "dk = dscore.swapaxes(-1, -2) @ q", "dk = dscore.swapaxes(-1, -2) @ k"),
+    ("the weights of the mean not transposed", "attention", differences, "attention",
+     "dv = alpha.swapaxes(-1, -2) @ dh", "dv = alpha @ dh"),
+    ("the gradients of the heads mixed up", "attention, twice", differences,
+     "attention", "da = np.concatenate([self._join(d)",
+     "da = np.concatenate([d.reshape(*d.shape[:-3], -1, self.units)"),
+    ("a step that sees the next one", "attention", causal, "attention",
+     "later = np.arange(T) >", "later = np.arange(T) - 1 >"),
     ("the label not subtracted", "RNN", model, "losses",
      "at_label - 1", "at_label"),
     ("the mean of the loss, the sum of its gradient", "RNN", model, "losses",
