@@ -89,15 +89,15 @@ class LSTM(Recurrent):
 
     def _step_back(self, a, before, after, da, dh, dc):
         i, f, g, o = a
-        (_, c_before), (_, c) = before, after
-        tanh_c = np.tanh(c)
-        dc = dc + dh * o * (1 - tanh_c**2)
-        da[0] = dc * g * i * (1 - i)
-        da[1] = dc * c_before * f * (1 - f)
-        da[2] = dc * i * (1 - g**2)
-        da[3] = dh * tanh_c * o * (1 - o)
+        (_, c_before), (h, c) = before, after
+        dc = dc + dh * (o - h * np.tanh(c))  # dh o (1 − tanh²(c)), for h is o tanh(c)
+        dc_i, dc_f = dc * i, dc * f
+        np.multiply(dc_i * g, 1 - i, out=da[0])
+        np.multiply(dc_f * c_before, 1 - f, out=da[1])
+        np.multiply(dc_i, 1 - g**2, out=da[2])
+        np.multiply(dh * h, 1 - o, out=da[3])
         dh = (da @ self._W_h_T).sum(0)
-        return self._drop(dh), dc * f
+        return self._drop(dh), dc_f
 
     def _h_by_c(self, a, c):
         """Return ∂h_t/∂c_t of every step, the gates held constant, for `jacobians`."""

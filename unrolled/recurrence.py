@@ -125,7 +125,7 @@ class Recurrent(Layer):
         x = time_first(self.check_input(x), ones=True)
         T, B = len(x), x.shape[-2]
         W = self._blocks(self._kernel_and_bias())  # a copy, for `backward`
-        a = project(x, W)  # x_t W_x + b
+        a = empty_steps(T, (len(W), *self._shape(B)), self.dtype)
         states = [
             empty_steps(T + 1, self._shape(B), self.dtype) for _ in self.state_names
         ]
@@ -138,6 +138,7 @@ class Recurrent(Layer):
 
         self._prepare()
         for t in range(T):
+            np.matmul(x[t], W, out=a[t])  # x_t W_x + b
             after = self._step(a[t], *(s[t] for s in states))
             for s, s_t in zip(states, after, strict=True):
                 s[t + 1] = s_t
@@ -190,18 +191,19 @@ class Recurrent(Layer):
             ValueError: `forward` has not run yet, or a shape does not fit.
         """
         x, a, states = self._last_run()
-        da, carried = self._through_time(dout, dstate, truncate)
+        da, carried = self._through_time(dout, dstate, truncate, keep=False)
         gradients = self._weight_gradients(x, a, states, da)
         dx = None
         if input_gradient:
             dx = batch_first(project(da, self._W_x.swapaxes(-1, -2)).sum(1))
         return dx, carried[0], gradients
 
-    def _through_time(self, dout, dstate, truncate=None):
+    def _through_time(self, dout, dstate, truncate=None, keep=True):
         """Return da of all steps, and `carried`: ∂L/∂(states after t steps), t = 0 … T.
 
         `carried[t]` is the part that comes by way of the steps after t; the part from
-        h_t itself, dout, is added when the loop passes step t.
+        h_t itself, dout, is added when the loop passes step t. Without `keep` only
+        `carried[0]` is left: one memory then serves all steps, which is faster.
         """
         _, a, states = self._last_run()
         T, B = len(a), a.shape[-2]
@@ -220,6 +222,8 @@ class Recurrent(Layer):
 
         for t in reversed(range(T)):
             dh, *dc = carried[t + 1]
+            if not keep:
+                carried[t + 1] = None
             if dout is not None:
                 dh = dh + dout[t]
             before, after = [s[t] for s in states], [s[t + 1] for s in states]
