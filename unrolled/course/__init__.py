@@ -16,7 +16,7 @@ from unrolled.course.measure import (
     outcome,
     shown_above,
 )
-from unrolled.course.results import guard, how_many, say
+from unrolled.course.results import guard, how_many, in_short, say
 
 __all__ = [
     "COLORS",
@@ -28,6 +28,7 @@ __all__ = [
     "expect_gradient",
     "guard",
     "how_many",
+    "in_short",
     "lies_above",
     "mean_interval",
     "outcome",

@@ -6,7 +6,8 @@ five standard deviations or more from the mean over many base seeds. A sentence 
 `say` shows is written from this run's numbers, so it is true whatever they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -84,16 +85,52 @@ def say(*paragraphs: str | Sequence[str]) -> None:
         *paragraphs: Markdown, such as f-strings. A list is one paragraph of several
             items, one per line.
     """
-    text = "\n\n".join(
-        p if isinstance(p, str) else "\n".join(f"* {item}" for item in p)
-        for p in paragraphs
-    )
+    text = as_markdown(paragraphs)
     if in_notebook():
         from IPython.display import Markdown, display
 
         display(Markdown(text))
     else:
         print(text)
+
+
+def in_short() -> Callable[..., None]:
+    """Reserve a place, near the top of a page, for what the page finds.
+
+    Returns:
+        a function that takes paragraphs as `say` does, and shows them in that place: to
+        be called where the last of the numbers has been measured. Without IPython it
+        prints them.
+
+    Example:
+        >>> from unrolled.course import in_short
+        >>> summary = in_short()
+        >>> summary("The network remembers *nothing*.")
+        **In short.** The network remembers *nothing*.
+    """
+    place: Any = None
+    if in_notebook():
+        from IPython.display import Markdown, display
+
+        waiting = "**In short.** *What this page finds stands here once it has run.*"
+        place = display(Markdown(waiting), display_id=True)
+
+    def fill(*paragraphs: str | Sequence[str]) -> None:
+        text = "**In short.** " + as_markdown(paragraphs)
+        if place is None:
+            print(text)
+        else:
+            place.update(Markdown(text))
+
+    return fill
+
+
+def as_markdown(paragraphs: Sequence[str | Sequence[str]]) -> str:
+    """Join paragraphs; one that is a list becomes a list of items."""
+    return "\n\n".join(
+        p if isinstance(p, str) else "\n".join(f"* {item}" for item in p)
+        for p in paragraphs
+    )
 
 
 def in_notebook() -> bool:

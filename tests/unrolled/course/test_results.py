@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unrolled.course import guard, how_many, say
+from unrolled.course import guard, how_many, in_short, say
 
 SPREAD = (1.0, 0.1)
 
@@ -66,3 +66,29 @@ def test_how_many():
 def test_say_prints_outside_of_a_notebook(capsys):
     say("None of 5 learns.", ["first", "second"])
     assert capsys.readouterr().out == "None of 5 learns.\n\n* first\n* second\n"
+
+
+def test_a_summary_is_printed_where_there_is_no_page(capsys):
+    summary = in_short()
+    assert capsys.readouterr().out == ""
+    summary("One.", ["a", "b"])
+    assert capsys.readouterr().out == "**In short.** One.\n\n* a\n* b\n"
+
+
+def test_a_summary_stands_where_its_place_was_reserved():
+    """Though it is written at the end of the page."""
+    import nbformat
+    from nbclient import NotebookClient
+
+    cells = [
+        "from unrolled.course import in_short\nsummary = in_short()",
+        "found = 7",
+        "summary(f'It is {found}.')",
+    ]
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(source) for source in cells]
+    )
+    NotebookClient(notebook).execute()
+    (output,) = notebook.cells[0].outputs
+    assert output.data["text/markdown"] == "**In short.** It is 7."
+    assert not notebook.cells[2].outputs
