@@ -213,17 +213,20 @@ def as_table(record: dict[str, Any]) -> str:
     ]
     for c in record["conditions"]:
         what = c["name"] + (" *(exploratory)*" if c.get("exploratory") else "")
-        of = f"{size(c)}, {c['metric']}"
+        colon = ":" if c["kind"] == "theorem" else ","
+        of = f"{size(c)}{colon} {c['metric']}"
         if c.get("n", 1) > 1:
             of += f"; {c['n']} {c['unit']}"
         cells = (what, of, describe_margin(c), f"**{c['outcome']}**")
         rows.append(
             "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
         )
-    levels = {c["level"] for c in record["conditions"] if c.get("level", 1.0) < 1}
-    if levels:
-        each = " and ".join(f"{100 * level:.3g} %" for level in sorted(levels))
+    levels = [c["level"] for c in record["conditions"] if c.get("level", 1.0) < 1]
+    if len(levels) > 1:
+        each = " or ".join(f"{100 * level:.3g} %" for level in sorted(set(levels)))
         rows += ["", f"Each interval is at {each}: 95 % for all of them together."]
+    elif levels:
+        rows += ["", f"The interval is at {100 * levels[0]:.3g} %."]
     return "\n".join([f"“{claim}” **{record['verdict'].upper()}**", "", *rows])
 
 

@@ -249,4 +249,4 @@ def test_the_csv_has_a_line_for_each_condition(claims, tmp_path):
     assert lines[0]["name"] == "gates-help" and float(lines[0]["effect"]) == 0.05
     assert lines[0]["above"] == "0.01" and lines[0]["n"] == "4"
     assert lines[4]["untested"] == "No GPU."
-    assert "| always | checked, path ≤ 1 | a theorem | **holds** |" in as_table(record)
+    assert "| always | checked: path ≤ 1 | a theorem | **holds** |" in as_table(record)
