@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from unrolled.checks import check_array
+from unrolled.checks import check_array, check_between
 from unrolled.optimizers import Adam
-from unrolled.types import Array, Arrays
+from unrolled.types import Array
 
 RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
 FIRST = RATES[2:5]  # a search begins with these
@@ -30,25 +30,28 @@ class Rates(Adam):
 
     Args:
         rates: the learning rates, `(networks,)`.
-        **options: as for `Adam`. Weight decay is multiplied by the network's own rate.
+        weight_decay: as for `Adam`; multiplied by the network's own rate.
+        **options: as for `Adam`.
 
     Raises:
         ValueError: as `Adam`, or rates that are not finite numbers in one row.
     """
 
-    def __init__(self, rates: npt.ArrayLike, **options: Any) -> None:
+    def __init__(
+        self, rates: npt.ArrayLike, *, weight_decay: float = 0.0, **options: Any
+    ) -> None:
         super().__init__(1.0, **options)
         self.rates = check_array("rates", rates, ("networks",), "float32")
+        self.shrink = check_between("weight_decay", weight_decay, 0, np.inf)
 
-    def apply(
-        self, weights: Arrays, gradients: Arrays, *, ensemble: bool = False
-    ) -> None:
-        """Take Adam's step for rate 1, and of that the share that each rate says."""
-        before = {name: w.copy() for name, w in weights.items()}
-        super().apply(weights, gradients, ensemble=ensemble)
-        for name, w in weights.items():
-            rate = self.rates.reshape(-1, *[1] * (w.ndim - 1))
-            w[...] = before[name] + rate * (w - before[name])
+    def _move(self, w, g, m, v):
+        t, rate = self.iterations, self.rates.reshape(-1, *[1] * (w.ndim - 1))
+        if self.shrink:
+            w *= 1 - rate * np.float32(self.shrink)
+        m += (g - m) * (1 - self.beta_1)
+        v += (g**2 - v) * (1 - self.beta_2)
+        correction = np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
+        w -= float(correction) * rate * m / (np.sqrt(v) + self.epsilon)
 
 
 @dataclass(frozen=True)
@@ -76,11 +79,12 @@ def tune(
     *,
     trials: Sequence[int],
     networks: Sequence[int],
+    first: Sequence[float] = FIRST,
 ) -> Tuned:
     """Search a learning rate for each budget; then train fresh networks with it.
 
-    The search begins with the rates 0.001, 0.003 and 0.01, and goes on as far as
-    `RATES` reaches while a best rate is the smallest or the largest tried.
+    The search begins with the rates `first` and goes on, as far as `RATES` reaches,
+    while a best rate is the smallest or the largest tried.
 
     Args:
         train: a function of rates and seeds, one per network, and rising budgets. It
@@ -89,6 +93,7 @@ def tune(
         budgets: how long to train, rising, in the unit of `train`.
         trials: seeds of the search, which trains one network for each at every rate.
         networks: seeds of the networks that are measured on test data.
+        first: neighbours in `RATES`.
 
     Returns:
         `Tuned`. Networks that share a rate at several budgets are trained once.
@@ -103,14 +108,17 @@ def tune(
             "of each, and no seed that is both a trial and a network"
         )
     held: dict[float, Array] = {}
-    new = list(FIRST)
+    new = list(first)
     while new:
         on_held_out, _ = train(np.repeat(new, len(trials)), trials * len(new), budgets)
         means = np.reshape(on_held_out, (len(budgets), len(new), len(trials))).mean(2)
         held |= dict(zip(new, np.nan_to_num(means.T, nan=-np.inf), strict=True))
         tried = sorted(held)
-        best = [_best([held[rate][b] for rate in tried]) for b in range(len(budgets))]
-        new = _beyond(tried, best)
+        best = [
+            place_of_best([held[rate][b] for rate in tried])
+            for b in range(len(budgets))
+        ]
+        new = rates_beyond(tried, best)
 
     rates = [tried[k] for k in best]
     scores = np.empty((len(budgets), len(networks)))
@@ -129,13 +137,13 @@ def tune(
     )
 
 
-def _best(means: Sequence[float]) -> int:
+def place_of_best(means: Sequence[float]) -> int:
     """Return the place of the largest; of equal ones, the one nearest the middle."""
     last = len(means) - 1
     return max(range(len(means)), key=lambda k: (means[k], min(k, last - k)))
 
 
-def _beyond(tried: Sequence[float], best: Sequence[int]) -> list[float]:
+def rates_beyond(tried: Sequence[float], best: Sequence[int]) -> list[float]:
     """Return the next rates on each side where a best rate is the last one tried."""
     low, high = RATES.index(tried[0]), RATES.index(tried[-1])
     new = []
