@@ -70,13 +70,14 @@ class Book:
         except OSError as error:  # such as a name that is too long
             raise ValueError(f"pattern is {pattern!r}: {error.strerror}") from error
         hidden = (".", "_")
-        return sorted(
+        pages = (
             p
             for p in (path.relative_to(self.root) for path in found)
             if p.suffix == ".ipynb"
             and not any(part.startswith(hidden) for part in p.parts)
             and "assignments" not in p.parts
         )
+        return sorted(pages, key=_in_order)
 
     def _relative(self, pattern):
         """The same pattern, relative to the root; of a folder, all that is in it."""
@@ -245,6 +246,12 @@ class Book:
         if not stamp.exists() or not index.exists():
             return False
         return stamp.read_bytes() == self.site_fingerprint().encode()
+
+
+def _in_order(path):
+    """Sort key of a page: 4-code/10-options comes after 4-code/9-keras."""
+    parts = re.split(r"(\d+)", path.as_posix())
+    return [int(part) if part.isdecimal() else part for part in parts]
 
 
 def check_command(root, processes):
