@@ -4,10 +4,11 @@ Each script in the folder `recorded` holds `CASES`, a list of dicts (what is var
 network each), `EARLY`, a number of updates, and `run(case, updates=None)`, which trains
 one network and returns what was measured as a dict. With `updates=EARLY` it stops
 early; its `early_loss` is then what the whole run's was, which is how a test repeats a
-row.
+row. Where a search tells which cases come next, a function `cases(rows)` of the rows so
+far takes the place of `CASES`.
 
     python -m tools.experiments.record            # every case that has no row yet
-    python -m tools.experiments.record lengths    # of one script
+    python -m tools.experiments.record lengths    # of one script; two may run at once
     python -m tools.experiments.record --again    # every case anew, or go on with that
 """
 
@@ -48,11 +49,17 @@ def rows_of(path):
         return list(csv.DictReader(file))
 
 
+def cases_of(module, rows):
+    """The cases of a script, as far as `rows` tell."""
+    return module.cases(rows) if hasattr(module, "cases") else module.CASES
+
+
 def missing(module, path):
     """Cases that have no row yet."""
-    keys = list(module.CASES[0])
-    done = {tuple(row[key] for key in keys) for row in rows_of(path)}
-    return [case for case in module.CASES if tuple(map(str, case.values())) not in done]
+    rows = rows_of(path)
+    cases = cases_of(module, rows)
+    done = {tuple(row[key] for key in cases[0]) for row in rows}
+    return [case for case in cases if tuple(map(str, case.values())) not in done]
 
 
 def add_row(path, row):
@@ -72,24 +79,32 @@ def record(name, again=False):
     they are whole.
     """
     module, kept = load(name), PACKAGE / f"{name}.csv"
-    # A script that reads its own rows (`load_recorded`) shall read those of this run.
-    recorded.FOLDER = AGAIN if again else PACKAGE
-    recorded.FOLDER.mkdir(parents=True, exist_ok=True)
-    path = recorded.FOLDER / f"{name}.csv"
-    for case in tqdm(missing(module, path), desc=name, unit="network"):
-        began = time.perf_counter()
+    path = AGAIN / kept.name if again else kept
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with console.alone(AGAIN / f"{name}.lock", f"recording of {name}"):
+        make_rows(name, module, path)
+        if again:
+            path.replace(kept)
+
+
+def make_rows(name, module, path):
+    """Add rows to the table at `path` until no case lacks one."""
+    bar = tqdm(desc=name, unit="network")
+    while todo := missing(module, path):
+        case, began = todo[0], time.process_time()
         row = {**case, **module.run(case)}
         row |= {
-            "seconds": round(time.perf_counter() - began, 1),
+            # Of the processor, because others may be at work on the machine.
+            "seconds": round(time.process_time() - began, 1),
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
             "machine": f"{platform.machine()} {os.cpu_count()} cores",
             "python": platform.python_version(),
             "numpy": np.__version__,
         }
         add_row(path, row)
-    if again:
-        path.replace(kept)
-        recorded.FOLDER = PACKAGE
+        bar.total = bar.n + len(todo)  # a search may add more
+        bar.update()
+    bar.close()
 
 
 def main(argv=None):
@@ -104,12 +119,11 @@ def main(argv=None):
     try:  # before hours of other runs
         for module in map(load, chosen):
             if getattr(module, "FULL_MNIST", False):
-                module.digits()
+                module.load_digits()
     except ValueError as error:
         parser.error(str(error))
-    with console.alone(AGAIN.with_suffix(".lock"), "recording"):
-        for name in chosen:
-            record(name, options.again)
+    for name in chosen:
+        record(name, options.again)
     return 0
 
 
