@@ -63,7 +63,8 @@ class Tuned:
         held: mean scores of the search on held-out data, `(budgets, rates)`.
         rates: the best rate of each budget.
         inside: whether it lies between others that were tried, `(budgets,)`.
-        scores: scores of fresh networks on test data, `(budgets, networks)`.
+        scores: scores of fresh networks on test data, `(budgets, networks)`, with
+            further axes if `train` returns them.
     """
 
     tried: list[float]
@@ -89,7 +90,8 @@ def tune(
     Args:
         train: a function of rates and seeds, one per network, and rising budgets. It
             returns scores on held-out data and on test data, `(budgets, networks)`
-            each; higher is better.
+            each; higher is better. Scores on test data may have further axes, such as
+            one for several measures.
         budgets: how long to train, rising, in the unit of `train`.
         trials: seeds of the search, which trains one network for each at every rate.
         networks: seeds of the networks that are measured on test data.
@@ -121,19 +123,20 @@ def tune(
         new = rates_beyond(tried, best)
 
     rates = [tried[k] for k in best]
-    scores = np.empty((len(budgets), len(networks)))
+    scores: list[Array] = [np.empty(0)] * len(budgets)
     for rate in set(rates):
         chosen = [b for b, r in enumerate(rates) if r == rate]
         _, on_test = train(
             np.full(len(networks), rate), networks, budgets[: chosen[-1] + 1]
         )
-        scores[chosen] = np.asarray(on_test)[chosen]
+        for b in chosen:
+            scores[b] = np.asarray(on_test)[b]
     return Tuned(
         tried=tried,
         held=np.stack([held[rate] for rate in tried], axis=1),
         rates=rates,
         inside=np.array([0 < k < len(tried) - 1 for k in best]),
-        scores=scores,
+        scores=np.stack(scores),
     )
 
 

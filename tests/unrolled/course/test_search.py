@@ -50,6 +50,17 @@ def test_each_budget_has_its_own_rate_and_the_measured_networks_are_fresh():
     assert all(set(call[1]) == {1, 2} for call in calls if call not in final)
 
 
+def test_several_measures_are_kept_for_each_budget():
+    plain = peak(0.01, 0.003)
+
+    def train(rates, seeds, budgets):
+        held, on_test = plain(rates, seeds, budgets)
+        return held, np.stack([on_test, -on_test], axis=-1)
+
+    found = tune(train, [0, 1], trials=[1], networks=[5, 6])
+    assert np.allclose(found.scores, [[[105, -105], [106, -106]]] * 2)
+
+
 def test_equal_scores_do_not_widen_the_search():
     found = tune(
         lambda rates, seeds, budgets: (np.ones((1, len(rates))),) * 2,
