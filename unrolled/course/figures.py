@@ -17,10 +17,18 @@ COLORS = {
     "RNN": "#D55E00",
     "LSTM": "#004C8C",
     "GRU": "#009E73",
+    "attention": "#B0488F",
     "linear": "#7A4FA3",
     "baseline": "#6B6B6B",
 }
-LINES = {"RNN": "-", "LSTM": "-", "GRU": "-.", "linear": "-", "baseline": "--"}
+LINES = {
+    "RNN": "-",
+    "LSTM": "-",
+    "GRU": "-.",
+    "attention": ":",
+    "linear": "-",
+    "baseline": "--",
+}
 
 _STYLE: dict[Any, Any] = {
     "figure.figsize": (5.4, 3.2),  # small, so that labels stay readable on a phone
