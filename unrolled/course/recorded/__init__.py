@@ -32,4 +32,5 @@ def load_recorded(name: str) -> Array:
     if not path.exists():
         known = sorted(p.stem for p in FOLDER.glob("*.csv"))
         raise ValueError(f"name is {name!r}; expected one of {known}")
-    return np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
+    rows = np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
+    return np.atleast_1d(rows)  # of a single row NumPy makes no array
