@@ -15,5 +15,6 @@ STUDY = digits.Study(
     units=64,
     names=tuple(digits.networks(64, 28)),
     budgets=(300, 1000, 3000, 9000),
+    seeds=(0, 1, 2, 3, 4),
 )
 load_digits, cases, run = digits.load_digits, STUDY.cases, STUDY.run
