@@ -1,4 +1,4 @@
-"""LSTMs with recurrent weights too large, with and without clipping, to convergence.
+"""LSTMs with recurrent weights too large, clipped and not, at three budgets.
 
 Page 3.3 shows it. LSTMs whose recurrent weights start four times too large tell which
 marker came first, 30 steps before, by plain gradient descent. Each row is an ensemble
