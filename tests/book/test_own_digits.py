@@ -76,7 +76,7 @@ def draw_shape(label, rng):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_own_pictures_are_read_and_are_not_mnist(kind, tmp_path, capsys):
+def test_own_pictures_are_read_and_are_not_mnist(kind, tmp_path):
     mine = tmp_path / f"{kind}.npz"
     np.savez(mine, **make_own(kind))
     (x_train, y_train), (x_test, y_test) = digits = load_mnist(mine)
@@ -86,7 +86,6 @@ def test_own_pictures_are_read_and_are_not_mnist(kind, tmp_path, capsys):
     assert set(y_test) == set(range(10)) - missing
     if kind == "few":
         assert (len(x_train), len(x_test)) == (300, 100)
-    capsys.readouterr()
 
 
 @pytest.mark.slow
