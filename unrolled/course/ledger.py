@@ -48,7 +48,8 @@ def load_claims() -> dict[str, dict[str, Any]]:
         `figure`, the heading to look below, and `conditions`, or `untested`, the reason
         why it is not. A condition is a dict with `name`, `metric`, `unit` (of
         replication), `data`, perhaps `budget`, and either a margin (`above`, `below` or
-        `within`) or `theorem`; `exploratory` marks one that was chosen after looking.
+        `within`) or `theorem`, which says whether it is proven or disproved, for every
+        seed; `exploratory` marks one that was chosen after looking.
     """
     text = Path(__file__).with_name("claims.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
@@ -95,7 +96,7 @@ def record_claim(
     Args:
         name: the claim's name in `claims.toml`.
         measured: for each condition there, by its name, what was measured, in one of
-            the forms of `measure_effect`; for a theorem, whether its check passed.
+            the forms of `measure_effect`; for a theorem, whether the page found it true.
         data: what it was measured on, where the run decides that and the file cannot.
 
     Returns:
@@ -116,7 +117,7 @@ def record_claim(
             f"measured has the conditions {list(measured)}; expected those of {name!r} "
             f"in unrolled/course/claims.toml, {list(listed)}"
         )
-    level = 1 - RISK / max(1, sum(not c.get("theorem") for c in counted(listed)))
+    level = 1 - RISK / max(1, sum("theorem" not in c for c in counted(listed)))
     conditions = []
     for condition, about in listed.items():
         try:
@@ -151,9 +152,11 @@ def judge_condition(about: dict[str, Any], values: Any, level: float) -> dict[st
     Raises:
         ValueError: `values` do not suit the condition.
     """
-    if about.get("theorem"):
-        if not isinstance(values, bool | np.bool_):
-            raise ValueError(f"a theorem's value is {values!r}; expected True or False")
+    if "theorem" in about:
+        if not isinstance(values, bool | np.bool_) or values != about["theorem"]:
+            raise ValueError(
+                f"the page finds {values!r} for a theorem; expected {about['theorem']}"
+            )
         return about | {
             "outcome": "holds" if values else "shown false",
             "kind": "theorem",
@@ -178,7 +181,7 @@ def margin(condition: dict[str, Any]) -> dict[str, Any]:
 
 def describe_margin(condition: dict[str, Any]) -> str:
     """Put the margin of a condition into words."""
-    if condition.get("theorem"):
+    if "theorem" in condition:
         return "a theorem"
     ((word, bound),) = margin(condition).items()
     if word == "within":
@@ -189,7 +192,7 @@ def describe_margin(condition: dict[str, Any]) -> str:
 def size(condition: dict[str, Any]) -> str:
     """Write an effect and its interval, with as many digits as that justifies."""
     if condition["kind"] == "theorem":
-        return "checked" if condition["outcome"] == "holds" else "violated"
+        return "proven" if condition["outcome"] == "holds" else "disproved"
     effect, low, high = (condition[end] for end in ("effect", "low", "high"))
     if low == high:
         return minus(float(f"{effect:.4g}"))

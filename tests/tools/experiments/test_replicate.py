@@ -21,8 +21,8 @@ from unrolled.course.ledger import load_claims
 open({log!r}, "a").write("{word} ")
 def effect(condition, holds, noise=0.0):
     "A value far on the right or on the wrong side of a condition's margin."
-    if condition.get("theorem"):
-        return holds
+    if "theorem" in condition:
+        return condition["theorem"]
     if "within" in condition:
         low, high = condition["within"]
         value = (low + high) / 2 if holds else high + 9 * (high - low)

@@ -104,6 +104,7 @@ def test_verdict_refuses_other_words(outcomes):
         ("gates-help", {"short": True}, "'short'.*finite number"),
         ("gates-help", {"always": 1.0}, "theorem"),
         ("gates-help", {"always": None}, "theorem"),
+        ("gates-help", {"always": False}, "finds False for a theorem; expected True"),
     ],
 )
 def test_record_refuses(claims, name, change, says):
@@ -134,9 +135,10 @@ def test_a_script_prints_the_record(claims, capsys):
     assert "95 % for all of them" in printed
 
 
-def test_a_theorem_that_fails_refutes(claims, capsys):
-    record_claim("gates-help", MEASURED | {"always": False, "short": [-1, 1.0]})
-    assert "**CONDITIONAL**" in capsys.readouterr().out
+def test_what_is_disproved_is_shown_false():
+    about = {"name": "c", "metric": "m", "theorem": False, "data": "any"}
+    found = judge_condition(about, np.False_, 0.95)
+    assert (found["outcome"], size(found)) == ("shown false", "disproved")
 
 
 @pytest.mark.parametrize(
@@ -249,4 +251,4 @@ def test_the_csv_has_a_line_for_each_condition(claims, tmp_path):
     assert lines[0]["name"] == "gates-help" and float(lines[0]["effect"]) == 0.05
     assert lines[0]["above"] == "0.01" and lines[0]["n"] == "4"
     assert lines[4]["untested"] == "No GPU."
-    assert "| always | checked: path ≤ 1 | a theorem | **holds** |" in as_table(record)
+    assert "| always | proven: path ≤ 1 | a theorem | **holds** |" in as_table(record)
