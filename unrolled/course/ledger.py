@@ -96,7 +96,7 @@ def record_claim(
     Args:
         name: the claim's name in `claims.toml`.
         measured: for each condition there, by its name, what was measured, in one of
-            the forms of `measure_effect`; for a theorem, whether the page found it true.
+            the forms of `measure_effect`; for a theorem, whether the page finds it so.
         data: what it was measured on, where the run decides that and the file cannot.
 
     Returns:

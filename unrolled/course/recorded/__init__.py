@@ -25,8 +25,8 @@ def load_recorded(name: str) -> Array:
 
     Example:
         >>> from unrolled.course.recorded import load_recorded
-        >>> runs = load_recorded("lengths")
-        >>> accuracy = runs["accuracy"][runs["model"] == "LSTM"]
+        >>> runs = load_recorded("memory")
+        >>> loss = runs["loss"][runs["model"] == "LSTM"]
     """
     path = FOLDER / f"{name}.csv"
     if not path.exists():
