@@ -247,6 +247,7 @@ def test_a_dask_cluster_gives_the_same(replicated, book, run, cluster):
     ],
 )
 def test_wrong_input_is_refused(capsys, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.setenv("UNROLLED_MNIST", "")  # put back what --digits sets
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as stop:
         replicate.main(arguments)
