@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from unrolled import GRU, LSTM, RNN, SequenceClassifier
-from unrolled.course.search import FIRST, place_of_best, rates_beyond
+from unrolled.course.search import place_of_best, rates_beyond
 from unrolled.tasks import load_mnist
 
 LAYERS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
+FIRST = (0.001, 0.003, 0.01)  # rates that a search begins with
 EARLY = 10  # updates that a test repeats
 BATCH = 64  # digits per update
 CHUNK = 500  # updates whose digits are in memory together
