@@ -17,12 +17,12 @@ from unrolled.checks import check_array, check_between
 from unrolled.optimizers import Adam
 from unrolled.types import Array
 
-RATES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
-FIRST = RATES[2:5]  # a search begins with these
+RATES = (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+FIRST = RATES[3:6]  # a search begins with these
 
-# Learning rates and seeds, one per network, and budgets -> scores on held-out and on
-# test data, (budgets, networks) each.
-Train = Callable[[Array, list[int], list[int]], tuple[Array, Array]]
+# Learning rates and seeds, one per network, budgets, and 0 or 1 for held-out or test
+# data -> scores on it, (budgets, networks).
+Train = Callable[[Array, list[int], list[int], int], Array]
 
 
 class Rates(Adam):
@@ -88,10 +88,10 @@ def tune(
     while a best rate is the smallest or the largest tried.
 
     Args:
-        train: a function of rates and seeds, one per network, and rising budgets. It
-            returns scores on held-out data and on test data, `(budgets, networks)`
-            each; higher is better. Scores on test data may have further axes, such as
-            one for several measures.
+        train: a function of rates and seeds, one per network, of rising budgets, and
+            of 0 for held-out or 1 for test data. It returns the scores on that data,
+            `(budgets, networks)`; higher is better. Scores on test data may have
+            further axes, such as one for several measures.
         budgets: how long to train, rising, in the unit of `train`.
         trials: seeds of the search, which trains one network for each at every rate.
         networks: seeds of the networks that are measured on test data.
@@ -112,8 +112,8 @@ def tune(
     held: dict[float, Array] = {}
     new = list(first)
     while new:
-        on_held_out, _ = train(np.repeat(new, len(trials)), trials * len(new), budgets)
-        means = np.reshape(on_held_out, (len(budgets), len(new), len(trials))).mean(2)
+        scored = train(np.repeat(new, len(trials)), trials * len(new), budgets, 0)
+        means = np.reshape(scored, (len(budgets), len(new), len(trials))).mean(axis=2)
         held |= dict(zip(new, np.nan_to_num(means.T, nan=-np.inf), strict=True))
         tried = sorted(held)
         best = [
@@ -126,11 +126,11 @@ def tune(
     scores: list[Array] = [np.empty(0)] * len(budgets)
     for rate in set(rates):
         chosen = [b for b, r in enumerate(rates) if r == rate]
-        _, on_test = train(
-            np.full(len(networks), rate), networks, budgets[: chosen[-1] + 1]
+        on_test = train(
+            np.full(len(networks), rate), networks, budgets[: chosen[-1] + 1], 1
         )
         for b in chosen:
-            scores[b] = np.asarray(on_test)[b]
+            scores[b] = on_test[b]
     return Tuned(
         tried=tried,
         held=np.stack([held[rate] for rate in tried], axis=1),

@@ -10,11 +10,11 @@ from unrolled.course.search import RATES, Rates, tune
 def peak(*best, calls=None):
     """A `train` whose score falls off with the distance to the best rate per budget."""
 
-    def train(rates, seeds, budgets):
+    def train(rates, seeds, budgets, part):
         if calls is not None:
-            calls.append((np.unique(rates).tolist(), list(seeds), list(budgets)))
+            calls.append((np.unique(rates).tolist(), list(seeds), list(budgets), part))
         off = [-np.abs(np.log(np.asarray(rates) / best[b])) for b in budgets]
-        return np.array(off), np.array(off) + 100 + np.asarray(seeds)
+        return np.array(off) + (100 + np.asarray(seeds) if part else 0)
 
     return train
 
@@ -25,7 +25,7 @@ def test_the_best_rate_is_found_inside_what_was_tried():
     assert found.inside.all() and found.held.shape == (1, 3)
 
 
-@pytest.mark.parametrize("best", [0.0003, 0.001, 0.01, 0.1])
+@pytest.mark.parametrize("best", [0.0003, 0.001, 0.01, 0.1, 0.3])
 def test_the_search_widens_until_the_best_is_inside(best):
     found = tune(peak(best), [0], trials=[1], networks=[3])
     assert found.rates == [best] and found.inside.all()
@@ -46,16 +46,18 @@ def test_each_budget_has_its_own_rate_and_the_measured_networks_are_fresh():
     assert np.allclose(found.scores, [[105, 106, 107]] * 3)
     final = [call for call in calls if call[1] == [5, 6, 7]]
     # One run for each rate, as long as its longest budget.
-    assert sorted(final) == [([0.003], [5, 6, 7], [0, 1, 2]), ([0.01], [5, 6, 7], [0])]
-    assert all(set(call[1]) == {1, 2} for call in calls if call not in final)
+    seeds = [5, 6, 7]
+    assert sorted(final) == [([0.003], seeds, [0, 1, 2], 1), ([0.01], seeds, [0], 1)]
+    others = [call for call in calls if call not in final]
+    assert all(set(call[1]) == {1, 2} and call[3] == 0 for call in others)
 
 
 def test_several_measures_are_kept_for_each_budget():
     plain = peak(0.01, 0.003)
 
-    def train(rates, seeds, budgets):
-        held, on_test = plain(rates, seeds, budgets)
-        return held, np.stack([on_test, -on_test], axis=-1)
+    def train(rates, seeds, budgets, part):
+        scores = plain(rates, seeds, budgets, part)
+        return np.stack([scores, -scores], axis=-1) if part else scores
 
     found = tune(train, [0, 1], trials=[1], networks=[5, 6])
     assert np.allclose(found.scores, [[[105, -105], [106, -106]]] * 2)
@@ -63,7 +65,7 @@ def test_several_measures_are_kept_for_each_budget():
 
 def test_equal_scores_do_not_widen_the_search():
     found = tune(
-        lambda rates, seeds, budgets: (np.ones((1, len(rates))),) * 2,
+        lambda rates, seeds, budgets, part: np.ones((1, len(rates))),
         [0],
         trials=[1],
         networks=[2],
@@ -72,9 +74,8 @@ def test_equal_scores_do_not_widen_the_search():
 
 
 def test_a_rate_that_diverges_is_not_chosen():
-    def train(rates, seeds, budgets):
-        scores = np.where(np.asarray(rates) > 0.002, np.nan, 1 / np.asarray(rates))
-        return scores[None], scores[None]
+    def train(rates, seeds, budgets, part):
+        return np.where(np.asarray(rates) > 0.002, np.nan, 1 / np.asarray(rates))[None]
 
     assert tune(train, [0], trials=[1], networks=[2]).rates[0] < 0.002
 
