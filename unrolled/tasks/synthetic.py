@@ -221,7 +221,7 @@ def latch(
 def marker_at_start(
     n: int, T: int, rng: np.random.Generator, distractors: int = 8
 ) -> Task:
-    """Tell which of two markers came first, before T − 1 symbols that do not matter.
+    """Tell which of two markers stands at the start, before T − 1 other symbols.
 
     Args:
         n: number of sequences, at least 1.
