@@ -226,6 +226,8 @@ def lead_here(soup, name, site, address):
 def typeset_tables(soup, formulas):
     """Typeset formulas in tables that a cell has shown: Sphinx leaves HTML alone.
 
+    Styled tables, to which pandas gives no class, look like the others.
+
     Args:
         soup: the page, parsed; changed in place.
         formulas: the `Formulas` of the site.
@@ -235,6 +237,8 @@ def typeset_tables(soup, formulas):
         html = f'<span class="math">{formulas.mark(formula)}</span>'
         return BeautifulSoup(html, "html.parser").span
 
+    for table in soup.select('.cell_output table[id^="T_"]'):  # of pandas's Styler
+        table["class"] = [*table.get("class", []), "dataframe"]
     for table in soup.select(".cell_output table.dataframe"):
         for text in table.find_all(string=FORMULA):
             parts = FORMULA.split(text)  # words, formula, words, ...

@@ -643,6 +643,13 @@ def test_formulas_in_tables_are_typeset(built):
     assert table.select_one("td").get_text() == "$5 and up"
 
 
+def test_a_styled_table_looks_like_any_other():
+    styled = '<div class="cell_output"><table id="T_1"><td>5</td></table></div>'
+    soup = BeautifulSoup(styled, "html.parser")
+    extension.typeset_tables(soup, formulas=None)
+    assert soup.table["class"] == ["dataframe"]
+
+
 def test_code_is_coloured_with_few_elements(built):
     code = read_soup(built.root, "uses.html").select_one(".highlight pre")
     assert code.get_text().startswith(NOTE_RUN.format("uses").partition("\n")[0])
