@@ -7,8 +7,8 @@ import numpy as np
 from tests.conftest import PAGES, read_page
 from unrolled.course.ledger import (
     MARGINS,
-    as_table,
     counted,
+    describe,
     describe_margin,
     load_claims,
     read_records,
@@ -94,4 +94,4 @@ def test_each_claim_has_a_verdict_in_this_run(executed):
             assert np.isfinite(ends).all() and ends == sorted(ends), name
             several = condition["n"] >= 3 or condition["kind"] == "exact"
             assert several, "an interval needs several seeds"
-        assert as_table(record)
+        assert describe(record)

@@ -112,7 +112,8 @@ def replicate(root, seeds, scheduler=None, processes=2, digits=None):
     """Run what has not run for these seeds; returns `{seed: ledger}` and failures."""
     book = checkout.Book(root, root / "_build")
     pages = pages_of_claims(book, digits)
-    kept = {seed: book.at(folder(root, seed, digits), seed) for seed in seeds}
+    home = folder(root, digits)
+    kept = {seed: book.at(home / f"seed-{seed}", seed) for seed in seeds}
     package = package_hash()
     jobs, failures = {}, []
     modules = checkout, sys.modules[__name__]  # workers have no checkout
@@ -146,12 +147,10 @@ def replicate(root, seeds, scheduler=None, processes=2, digits=None):
     return {seed: read_ledger(kept[seed].executed) for seed in seeds}, failures
 
 
-def folder(root, seed, digits=None):
-    """Where the pages of one base seed are kept; other digits have their own."""
+def folder(root, digits=None):
+    """Where what has run is kept; other digits have a folder of their own."""
     kept = root / "_build" / "replicate"
-    if digits is not None:
-        kept /= f"digits-{checkout.digest(Path(digits))[:8]}"
-    return kept / f"seed-{seed}"
+    return kept if digits is None else kept / f"digits-{checkout.digest(digits)[:8]}"
 
 
 def variables(seed):
@@ -349,14 +348,14 @@ def main(argv=None):
     report(confirmed, read_confirmation(), seeds)
     for seed, page, error in failures:
         print(f"\n{page} failed for base seed {seed}:\n{error}")
-    name = Path("unrolled", "course", "confirmation.csv")
+    path = folder(root, options.digits) / "confirmation.csv"
+    if options.record:
+        path = root / "unrolled" / "course" / "confirmation.csv"
     if options.record and failures:
         print("\nNothing is recorded: a page failed.")
-    elif not options.record:
-        name = folder(root, 0, options.digits).relative_to(root).with_name(name.name)
-    if not (options.record and failures):
-        write_confirmation(confirmed, seeds, root / name)
-        print(f"\nThe table is at {root / name}")
+    else:
+        write_confirmation(confirmed, seeds, path)
+        print(f"\nThe table is at {path}")
     return 1 if failures or any(claim["contradicts"] for claim in confirmed) else 0
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.course.measure import base_seed, judge, measure_effect
-from unrolled.course.results import in_notebook
+from unrolled.course.results import as_table, in_notebook
 
 MIME = "application/vnd.unrolled.claim+json"
 OUTCOMES = ("holds", "not shown", "shown false")
@@ -117,7 +117,7 @@ def record_claim(
             f"measured has the conditions {list(measured)}; expected those of {name!r} "
             f"in unrolled/course/claims.toml, {list(listed)}"
         )
-    level = 1 - RISK / max(1, sum("theorem" not in c for c in counted(listed)))
+    level = 1 - RISK / max(1, sum("theorem" not in c for c in counted(listed.values())))
     conditions = []
     for condition, about in listed.items():
         try:
@@ -135,10 +135,9 @@ def record_claim(
     return {condition["name"]: condition["outcome"] for condition in conditions}
 
 
-def counted(conditions: Any) -> list[dict[str, Any]]:
+def counted(conditions: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the conditions on which a verdict rests: those chosen beforehand."""
-    every = conditions.values() if isinstance(conditions, dict) else conditions
-    return [condition for condition in every if not condition.get("exploratory")]
+    return [condition for condition in conditions if not condition.get("exploratory")]
 
 
 def judge_condition(about: dict[str, Any], values: Any, level: float) -> dict[str, Any]:
@@ -207,35 +206,31 @@ def minus(number: float | str) -> str:
     return text.replace("-", "−") if float(text) else text.lstrip("-")
 
 
-def as_table(record: dict[str, Any]) -> str:
+def describe(record: dict[str, Any]) -> str:
     """Write a record as Markdown: the claim, its verdict, a row for each condition."""
     claim = load_claims()[record["name"]]["claim"]
-    rows = [
-        "| condition | effect and interval | expected | found |",
-        "|---|---|---|---|",
-    ]
+    rows = []
     for c in record["conditions"]:
         what = c["name"] + (" *(exploratory)*" if c.get("exploratory") else "")
         colon = ":" if c["kind"] == "theorem" else ","
         of = f"{size(c)}{colon} {c['metric']}"
         if c.get("n", 1) > 1:
             of += f"; {c['n']} {c['unit']}"
-        cells = (what, of, describe_margin(c), f"**{c['outcome']}**")
-        rows.append(
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-        )
+        rows.append([what, of, describe_margin(c), f"**{c['outcome']}**"])
+    header = ["condition", "effect and interval", "expected", "found"]
+    lines = [as_table(header, rows)]
     levels = [c["level"] for c in record["conditions"] if c.get("level", 1.0) < 1]
     if len(levels) > 1:
         each = " or ".join(f"{100 * level:.3g} %" for level in sorted(set(levels)))
-        rows += ["", f"Each interval is at {each}: 95 % for all of them together."]
+        lines += ["", f"Each interval is at {each}: 95 % for all of them together."]
     elif levels:
-        rows += ["", f"The interval is at {100 * levels[0]:.3g} %."]
-    return "\n".join([f"“{claim}” **{record['verdict'].upper()}**", "", *rows])
+        lines += ["", f"The interval is at {100 * levels[0]:.3g} %."]
+    return "\n".join([f"“{claim}” **{record['verdict'].upper()}**", "", *lines])
 
 
 def show(record: dict[str, Any]) -> None:
     """Show a record; in a notebook together with itself, for machines."""
-    text = as_table(record)
+    text = describe(record)
     if in_notebook():
         from IPython.display import display
 

@@ -6,7 +6,7 @@ five standard deviations or more from the mean over many base seeds. A sentence 
 `say` shows is written from this run's numbers, so it is true whatever they are.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,18 @@ def as_markdown(paragraphs: Sequence[str | Sequence[str]]) -> str:
         p if isinstance(p, str) else "\n".join(f"* {item}" for item in p)
         for p in paragraphs
     )
+
+
+def as_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Write a table in Markdown.
+
+    Args:
+        header: words over the columns.
+        rows: a cell for each column; a `|` in one is escaped.
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 def in_notebook() -> bool:

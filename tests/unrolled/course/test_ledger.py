@@ -11,8 +11,8 @@ from unrolled.course import ledger as module
 from unrolled.course import mean_interval, read_ledger, record_claim
 from unrolled.course.ledger import (
     MIME,
-    as_table,
     default_folder,
+    describe,
     judge_condition,
     load_claims,
     size,
@@ -251,4 +251,4 @@ def test_the_csv_has_a_line_for_each_condition(claims, tmp_path):
     assert lines[0]["name"] == "gates-help" and float(lines[0]["effect"]) == 0.05
     assert lines[0]["above"] == "0.01" and lines[0]["n"] == "4"
     assert lines[4]["untested"] == "No GPU."
-    assert "| always | proven: path ≤ 1 | a theorem | **holds** |" in as_table(record)
+    assert "| always | proven: path ≤ 1 | a theorem | **holds** |" in describe(record)
