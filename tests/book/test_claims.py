@@ -24,7 +24,9 @@ def test_claims_are_whole():
         assert claim["claim"].endswith("."), name
         tested = {"page", "figure", "conditions"}
         where = {"untested"} if "untested" in claim else tested
-        assert set(claim) == {"claim", "source"} | where, name
+        assert set(claim) - {"same_networks"} == {"claim", "source"} | where, name
+        others = claim.get("same_networks", [])
+        assert all("page" in load_claims()[other] for other in others), name
         if "page" in claim:
             prose = [
                 cell["source"] for cell in read_page(f"book/{claim['page']}.ipynb")
@@ -49,9 +51,10 @@ def test_conditions_are_whole():
             assert condition.get("theorem") in (None, True, False), where
             kept = {"name", "metric", "data"} | (set() if theorem else {"unit"})
             assert kept <= set(condition), where
-            left = set(condition) - kept - {"budget", "exploratory"}
+            marks = {"exploratory", "recorded", "ratio"}
+            left = set(condition) - kept - {"budget"} - marks
             assert len(left) == 1 and left <= {*MARGINS, "theorem"}, where
-            assert condition.get("exploratory") in (None, True), where
+            assert {condition.get(mark) for mark in marks} <= {None, True}, where
             assert describe_margin(condition), where
 
 
@@ -89,6 +92,9 @@ def test_each_claim_has_a_verdict_in_this_run(executed):
         for condition in record["conditions"]:
             if condition["kind"] == "theorem":
                 assert (condition["outcome"] == "holds") == condition["theorem"], name
+                continue
+            if condition["kind"] == "few":
+                assert condition["outcome"] == "not shown", name
                 continue
             ends = [condition[end] for end in ("low", "effect", "high")]
             assert np.isfinite(ends).all() and ends == sorted(ends), name

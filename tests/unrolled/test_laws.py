@@ -32,7 +32,13 @@ from unrolled import (
     reach,
 )
 from unrolled.archive import read_arrays
-from unrolled.course import draw_runs, how_many, lies_above, mean_interval, shown_above
+from unrolled.course import (
+    draw_runs,
+    how_many,
+    lies_above,
+    mean_interval,
+    measure_effect,
+)
 from unrolled.generators import get_states
 from unrolled.losses import mean_squared_error, softmax_cross_entropy
 from unrolled.tasks.mnist import read_npz
@@ -166,7 +172,7 @@ TAKES = {
     "gradcheck's state": (np.ones((4, 2)), lambda h: gradcheck(RNN(2), X, (h,))),
     "mean_interval": (V, mean_interval),
     "lies_above": (V, lies_above),
-    "shown_above": (V, shown_above),
+    "measure_effect": (V, measure_effect),
     "how_many": (V, how_many),
     "draw_runs": (np.ones((4, 5)), lambda r: draw_runs(None, range(5), r, "RNN")),
     "one_hot": (Y, lambda y: one_hot(y, 3)),

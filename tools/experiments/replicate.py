@@ -48,14 +48,15 @@ from unrolled.course.ledger import (
     RISK,
     counted,
     describe_margin,
+    judged,
     load_claims,
-    margin,
+    measure,
     read_confirmation,
     read_ledger,
     size,
     verdict,
 )
-from unrolled.course.measure import Effect, judge, measure_effect
+from unrolled.course.measure import Effect, effect_of_all, measure_effect
 
 ROOT = Path(__file__).parents[2]
 READS_DIGITS = re.compile(r"\bload_mnist\(")
@@ -213,22 +214,29 @@ def confirm_condition(found, level):
     seeds = {"n": len(found), "unit": "base seeds"}
     if about["kind"] == "theorem":
         return about | seeds
-    same = len({(c["effect"], c["low"], c["high"]) for c in found}) == 1
-    if about["kind"] == "exact" and (same or len(found) == 1):
-        return found[0] | seeds
-    if same or len(found) == 1:  # a recorded run: no base seed changes it
-        interval = widen(found[0], level)
-        seeds = {key: found[0][key] for key in ("n", "unit")}
+    known = [c for c in found if c["effect"] is not None]
+    effects = [c["effect"] for c in known]
+    if len(known) == 1 or about.get("recorded"):
+        interval = widen(known[0], level)
+        seeds = {key: known[0][key] for key in ("n", "unit")}
+    elif not known:
+        interval = measure(about, None, level)
+    elif len(set(effects)) == 1 and known[0]["kind"] in ("exact", "median", "few"):
+        # No base seed moves it, and within each all agree, too.
+        n = sum(c["n"] for c in known)
+        interval = effect_of_all(effects[0], n, level)
+        if known[0]["kind"] == "exact":
+            interval = Effect(*3 * effects[:1], [n], "exact")
     else:
-        interval = measure_effect([c["effect"] for c in found], level)
-        groups = add_counts([c["counts"] for c in found])
+        interval = measure(about, effects, level)
+        groups = add_counts([c["counts"] for c in known])
         if groups is not None:
             pooled = measure_effect(groups, level)
-            ends = min(interval.low, pooled.low), max(interval.high, pooled.high)
+            ends = pooled[1:3]
+            if interval.kind == "mean":  # the base seeds differ
+                ends = min(interval.low, ends[0]), max(interval.high, ends[1])
             interval = Effect(pooled.effect, *ends, pooled.counts, pooled.kind)
-    effect, low, high = interval[:3]
-    ends = {"effect": effect, "low": low, "high": high, "level": level}
-    return about | seeds | ends | {"outcome": judge(low, high, **margin(about))}
+    return about | seeds | judged(about, interval, level)
 
 
 def widen(condition, level):
@@ -236,10 +244,18 @@ def widen(condition, level):
     groups = add_counts([condition["counts"]])
     if groups is not None:
         return measure_effect(groups, level)
-    n, effect = condition["n"], condition["effect"]
+    n, effect, kind = (condition[key] for key in ("n", "effect", "kind"))
+    if kind == "exact":
+        return Effect(effect, effect, effect, [n], kind)
+    if kind in ("median", "few"):
+        return effect_of_all(effect, n, level)
     factor = stdtrit(n - 1, [(1 + level) / 2, (1 + condition["level"]) / 2])
-    half = (condition["high"] - effect) * factor[0] / factor[1]
-    return Effect(effect, effect - half, effect + half, [n], condition["kind"])
+    stretch = factor[0] / factor[1]
+    if condition.get("ratio"):
+        ends = (effect * (condition[k] / effect) ** stretch for k in ("low", "high"))
+    else:
+        ends = (effect + (condition[k] - effect) * stretch for k in ("low", "high"))
+    return Effect(effect, *ends, [n], kind)
 
 
 def add_counts(counts):
@@ -308,7 +324,7 @@ def write_confirmation(confirmed, seeds, path):
                 numbers = {
                     key: f"{c[key]:.6g}"
                     for key in ("effect", "low", "high")
-                    if key in c
+                    if c.get(key) is not None
                 }
                 writer.writerow(c | about | numbers)
     part.replace(path)

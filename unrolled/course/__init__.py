@@ -13,8 +13,8 @@ from unrolled.course.measure import (
     base_seed,
     lies_above,
     mean_interval,
+    measure_effect,
     outcome,
-    shown_above,
 )
 from unrolled.course.results import guard, how_many, in_short, say
 
@@ -31,12 +31,12 @@ __all__ = [
     "in_short",
     "lies_above",
     "mean_interval",
+    "measure_effect",
     "outcome",
     "read_ledger",
     "record_claim",
     "say",
     "say_right",
-    "shown_above",
     "solution",
     "use_style",
 ]

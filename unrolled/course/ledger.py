@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.course.measure import base_seed, judge, measure_effect
+from unrolled.course.measure import Effect, base_seed, judge, measure_effect
 from unrolled.course.results import as_table, in_notebook
 
 MIME = "application/vnd.unrolled.claim+json"
@@ -29,7 +29,8 @@ RISK = 0.05  # that any outcome of a claim is wrong by chance
 COLUMNS = (
     *("name", "claim", "source", "verdict", "page", "figure", "untested", "base_seed"),
     *("condition", "outcome", "metric", "effect", "low", "high", "level", "kind"),
-    *("above", "below", "within", "n", "unit", "budget", "data", "exploratory"),
+    *("above", "below", "within", "ratio", "n", "unit", "budget", "data"),
+    *("exploratory", "recorded"),
 )
 
 # Columns of the table that `tools.experiments.replicate --record` writes.
@@ -46,10 +47,13 @@ def load_claims() -> dict[str, dict[str, Any]]:
     Returns:
         for each claim, by name, a dict with `claim` and `source`, and either `page`,
         `figure`, the heading to look below, and `conditions`, or `untested`, the reason
-        why it is not. A condition is a dict with `name`, `metric`, `unit` (of
+        why it is not; perhaps `same_networks`, names of claims that rest on the same
+        networks. A condition is a dict with `name`, `metric`, `unit` (of
         replication), `data`, perhaps `budget`, and either a margin (`above`, `below` or
         `within`) or `theorem`, which says whether it is proven or disproved, for every
-        seed; `exploratory` marks one that was chosen after looking.
+        seed; `ratio` marks an effect that is averaged in logarithms, `recorded` one of
+        a recorded run, which no base seed changes, and `exploratory` one that was
+        chosen after looking.
     """
     text = Path(__file__).with_name("claims.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
@@ -96,7 +100,8 @@ def record_claim(
     Args:
         name: the claim's name in `claims.toml`.
         measured: for each condition there, by its name, what was measured, in one of
-            the forms of `measure_effect`; for a theorem, whether the page finds it so.
+            the forms of `measure_effect`; ratios as they are; for a theorem, whether
+            the page finds it so; None where nothing could be measured.
         data: what it was measured on, where the run decides that and the file cannot.
 
     Returns:
@@ -160,15 +165,27 @@ def judge_condition(about: dict[str, Any], values: Any, level: float) -> dict[st
             "outcome": "holds" if values else "shown false",
             "kind": "theorem",
         }
-    found = measure_effect(values, level)
-    return about | {
-        "outcome": judge(found.low, found.high, **margin(about)),
-        "effect": found.effect,
-        "low": found.low,
-        "high": found.high,
+    found = measure(about, values, level)
+    n = sum(n if isinstance(n, int) else n[1] for n in found.counts)
+    return about | judged(about, found, level) | {"n": n, "counts": found.counts}
+
+
+def measure(about: dict[str, Any], values: Any, level: float) -> Effect:
+    """Return the effect of a condition; without values there is none."""
+    if values is None:
+        return Effect(np.nan, -np.inf, np.inf, [0], "few")
+    return measure_effect(values, level, ratio=about.get("ratio", False))
+
+
+def judged(about: dict[str, Any], found: Effect, level: float) -> dict[str, Any]:
+    """Return what a record says of an effect; an end that there is not is None."""
+    endless = found.kind == "few"
+    return {
+        "outcome": "not shown" if endless else judge(*found[1:3], **margin(about)),
+        "effect": None if np.isnan(found.effect) else found.effect,
+        "low": None if endless else found.low,
+        "high": None if endless else found.high,
         "level": 1.0 if found.kind == "exact" else level,
-        "n": sum(n if isinstance(n, int) else n[1] for n in found.counts),
-        "counts": found.counts,
         "kind": found.kind,
     }
 
@@ -181,7 +198,7 @@ def margin(condition: dict[str, Any]) -> dict[str, Any]:
 def describe_margin(condition: dict[str, Any]) -> str:
     """Put the margin of a condition into words."""
     if "theorem" in condition:
-        return "a theorem"
+        return "always"
     ((word, bound),) = margin(condition).items()
     if word == "within":
         return f"{minus(bound[0])} to {minus(bound[1])}"
@@ -193,6 +210,10 @@ def size(condition: dict[str, Any]) -> str:
     if condition["kind"] == "theorem":
         return "proven" if condition["outcome"] == "holds" else "disproved"
     effect, low, high = (condition[end] for end in ("effect", "low", "high"))
+    if effect is None:
+        return "none"
+    if condition["kind"] in ("median", "few"):
+        return f"{minus(float(f'{effect:.4g}'))} each time"
     if low == high:
         return minus(float(f"{effect:.4g}"))
     digits = max(0, 1 - int(np.floor(np.log10(high - low))))
@@ -208,7 +229,7 @@ def minus(number: float | str) -> str:
 
 def describe(record: dict[str, Any]) -> str:
     """Write a record as Markdown: the claim, its verdict, a row for each condition."""
-    claim = load_claims()[record["name"]]["claim"]
+    claims = load_claims()
     rows = []
     for c in record["conditions"]:
         what = c["name"] + (" *(exploratory)*" if c.get("exploratory") else "")
@@ -225,7 +246,12 @@ def describe(record: dict[str, Any]) -> str:
         lines += ["", f"Each interval is at {each}: 95 % for all of them together."]
     elif levels:
         lines += ["", f"The interval is at {100 * levels[0]:.3g} %."]
-    return "\n".join([f"“{claim}” **{record['verdict'].upper()}**", "", *lines])
+    claim = claims[record["name"]]
+    if others := claim.get("same_networks"):
+        named = " and ".join(f"“{claims[name]['claim']}”" for name in others)
+        lines += ["", f"On the same networks as {named}, so no further evidence."]
+    said = f"“{claim['claim']}” **{record['verdict'].upper()}**"
+    return "\n".join([said, "", *lines])
 
 
 def show(record: dict[str, Any]) -> None:

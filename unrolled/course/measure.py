@@ -76,26 +76,6 @@ def lies_above(values: npt.ArrayLike, bound: float = 0) -> bool:
     return bool(mean - half_width > bound)
 
 
-def shown_above(values: npt.ArrayLike, bound: float = 0) -> bool | None:
-    """Tell whether the 95 % interval of the mean lies above `bound`, below or across.
-
-    Args:
-        values: one number per seed or turn, `(seeds,)`, at least two of them.
-        bound: a number.
-
-    Returns:
-        True if the whole interval lies above, False if it lies below, and None if it
-        reaches across, so that neither is shown.
-
-    Raises:
-        ValueError: as `mean_interval`.
-    """
-    if lies_above(values, bound):
-        return True
-    negative = -read_array("values", values).astype(float)
-    return False if lies_above(negative, -bound) else None
-
-
 class Effect(NamedTuple):
     """An effect with its confidence interval.
 
@@ -105,7 +85,9 @@ class Effect(NamedTuple):
         high: upper end of the interval.
         counts: for a share, how many of how many, `[(k, n)]`, and for a difference of
             shares two such pairs; otherwise how many values there were, `[n]`.
-        kind: "mean", "share", "difference of shares" or "exact".
+        kind: "mean", "median" (all values agree), "few" (all agree, or none was
+            measured, and the interval has no ends), "share", "difference of shares" or
+            "exact".
     """
 
     effect: float
@@ -115,23 +97,34 @@ class Effect(NamedTuple):
     kind: str
 
 
-def measure_effect(values: Any, level: float = 0.95) -> Effect:
+def measure_effect(values: Any, level: float = 0.95, *, ratio: bool = False) -> Effect:
     """Compute an effect with the interval that suits its values.
 
     Args:
         values: one of
 
-            * floats, `(n,)`, n ≥ 2: their mean, with Student's interval;
+            * floats, `(n,)`, n ≥ 2: their mean, with Student's interval. Where all
+              agree, that has no width and shows nothing: the value stands for the
+              median if the sign test allows it, 2^(1 − n) ≤ 1 − level, and otherwise
+              the interval is endless;
             * truth values, `(n,)`: the share of true ones, with the exact interval of
               Clopper and Pearson, which is no point even where all agree;
             * a pair of arrays of truth values: the share of the first less that of the
               second, with Newcombe's interval from two of Wilson's;
             * one number: exact, and its own interval.
         level: confidence, between 0 and 1.
+        ratio: whether the numbers are ratios, above 0. Then the effect is their
+            geometric mean, so that twice as large and half as large weigh the same.
 
     Raises:
-        ValueError: values are of another form, masked or not finite, or `level` is out
-            of range.
+        ValueError: values are of another form, masked or not finite, `level` is out of
+            range, or a ratio is not above 0.
+
+    Example:
+        >>> from unrolled.course import measure_effect
+        >>> effect = measure_effect([0.5, 2.0, 0.8, 1.25], ratio=True)
+        >>> print("{:.2f} ({:.2f} to {:.2f})".format(*effect[:3]))
+        1.00 (0.40 to 2.48)
 
     References:
         Clopper & Pearson, "The use of confidence or fiducial limits illustrated in the
@@ -140,6 +133,13 @@ def measure_effect(values: Any, level: float = 0.95) -> Effect:
         Newcombe, "Interval estimation for the difference between independent
         proportions", Statistics in Medicine 17 (1998), method 10.
     """
+    if ratio:
+        ratios = read_array("values", values)
+        if ratios.dtype == bool or not (ratios > 0).all():
+            raise ValueError(f"values holds {values!r}; expected ratios above 0")
+        found = measure_effect(np.log(ratios), level)
+        effect, low, high = (float(end) for end in np.exp(found[:3]))
+        return Effect(effect, low, high, found.counts, found.kind)
     if isinstance(values, tuple):
         if len(values) != 2:
             raise ValueError(f"values holds {len(values)} arrays; expected a pair")
@@ -159,7 +159,16 @@ def measure_effect(values: Any, level: float = 0.95) -> Effect:
         exact = float(array)
         return Effect(exact, exact, exact, [1], "exact")
     mean, half = mean_interval(array, level)
+    if np.ptp(array) == 0:
+        return effect_of_all(float(array[0]), len(array), level)
     return Effect(mean, mean - half, mean + half, [len(array)], "mean")
+
+
+def effect_of_all(value: float, n: int, level: float) -> Effect:
+    """Return the effect of n values that all agree; see `measure_effect`."""
+    if 2.0 ** (1 - n) <= 1 - level:  # the chance that all n lie beyond the median
+        return Effect(value, value, value, [n], "median")
+    return Effect(value, -np.inf, np.inf, [n], "few")
 
 
 def outcome(
@@ -169,6 +178,7 @@ def outcome(
     below: float | None = None,
     within: Sequence[float] | None = None,
     level: float = 0.95,
+    ratio: bool = False,
 ) -> str:
     """Judge a measured effect against a margin.
 
@@ -179,6 +189,7 @@ def outcome(
         within: it should lie between these two, as equivalence asks. Exactly one of the
             three is given.
         level: confidence of the interval.
+        ratio: see `measure_effect`.
 
     Returns:
         "holds" if the whole interval lies on the right side of the margin, "shown
@@ -197,7 +208,7 @@ def outcome(
         >>> outcome([True] * 5, above=0.5)  # 5 of 5 may be luck
         'not shown'
     """
-    found = measure_effect(values, level)
+    found = measure_effect(values, level, ratio=ratio)
     return judge(found.low, found.high, above=above, below=below, within=within)
 
 

@@ -210,10 +210,34 @@ def test_success_of_all_leaves_an_interval():
     "values", [np.array([0.4, 0.7, 0.8, 0.6]), np.array([True] * 7 + [False])]
 )
 def test_a_recorded_run_is_one_measurement_however_often_it_is_read(values):
-    found = replicate.confirm_condition(records([values] * 10), 0.999)
+    read = [record | {"recorded": True} for record in records([values] * 10)]
+    found = replicate.confirm_condition(read, 0.999)
     expected = measure_effect(values, 0.999)
     assert np.allclose([found["low"], found["high"]], expected[1:3])
     assert (found["n"], found["unit"]) == (len(values), "networks")
+
+
+@pytest.mark.parametrize("marks", [{}, {"recorded": True}])
+def test_ratios_stay_ratios(marks):
+    about = CONDITION | {"ratio": True} | marks
+    runs = [np.exp([0.1, 0.3, 0.2])] * 3 if marks else np.exp([[1, 2], [0, 1], [2, 2]])
+    found = [judge_condition(about, run, 0.95) for run in runs]
+    mean = replicate.confirm_condition(found, 0.99)
+    logs = [0.1, 0.3, 0.2] if marks else [1.5, 0.5, 2]
+    expected = np.exp(measure_effect(logs, 0.99)[:3])
+    assert np.allclose([mean[key] for key in ("effect", "low", "high")], expected)
+
+
+def test_all_alike_within_and_between_base_seeds():
+    """Then all networks together are the sample of the sign test."""
+    found = replicate.confirm_condition(records([[1.0] * 3] * 4), 0.999)
+    assert (found["outcome"], found["low"]) == ("holds", 1)
+    found = replicate.confirm_condition(records([[1.0] * 3] * 3), 0.999)
+    assert (found["outcome"], found["low"]) == ("not shown", None)
+    found = replicate.confirm_condition(records([None, None]), 0.9)
+    assert (found["outcome"], found["effect"]) == ("not shown", None)
+    found = replicate.confirm_condition(records([None, [0.7, 0.8, 0.9]]), 0.95)
+    assert found["outcome"] == "holds"  # the one that measured
 
 
 @pytest.mark.parametrize(("true", "outcome"), [(True, "holds"), (False, "shown false")])

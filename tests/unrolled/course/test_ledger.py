@@ -131,7 +131,7 @@ def test_a_script_prints_the_record(claims, capsys):
     mean, half = mean_interval(SHORT, 0.975)  # two measured conditions share 5 %
     assert f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]" in printed
     assert "with \\| without; 4 networks | above 0.01 | **holds** |" in printed
-    assert "a theorem" in printed and "0.9 to 1.1" in printed
+    assert "always" in printed and "0.9 to 1.1" in printed
     assert "95 % for all of them" in printed
 
 
@@ -148,7 +148,12 @@ def test_what_is_disproved_is_shown_false():
         (np.array([True] * 8), {"above": 0.5}, "holds"),
         (np.array([False] * 8), {"above": 0.5}, "shown false"),
         (([True] * 9, [False] * 9), {"above": 0.2}, "holds"),
-        ([0.0, 0.0, 0.0], {"within": [-0.01, 0.01]}, "holds"),
+        ([0.0] * 5, {"within": [-0.01, 0.01]}, "not shown"),  # as five heads may be
+        ([0.0] * 6, {"within": [-0.01, 0.01]}, "holds"),
+        ([0.1] * 6, {"above": 0.2}, "shown false"),
+        (None, {"above": 0.2}, "not shown"),  # nothing could be measured
+        ([2.9, 3.1, 3.0], {"above": 1.5, "ratio": True}, "holds"),
+        ([0.01, 100.0, 0.01], {"below": 1, "ratio": True}, "not shown"),
         (4.0, {"above": 4}, "shown false"),  # exact: on its margin, not beyond
         (4.0, {"within": [3, 5]}, "holds"),
     ],
@@ -156,6 +161,28 @@ def test_what_is_disproved_is_shown_false():
 def test_outcome_of_a_condition(values, margin, expected):
     about = {"name": "c", "metric": "m", "unit": "networks", "data": "d"} | margin
     assert judge_condition(about, values, 0.95)["outcome"] == expected
+
+
+def test_ratios_are_averaged_in_logarithms():
+    """Twice as large and half as large cancel; and they are shown as ratios."""
+    about = {"name": "c", "metric": "m", "above": 1.0, "ratio": True}
+    found = judge_condition(about, [0.5, 2.0, 4.0, 0.25], 0.95)
+    mean, half = mean_interval(np.log([0.5, 2.0, 4.0, 0.25]))
+    ends = np.exp([mean, mean - half, mean + half])
+    assert np.allclose([found[key] for key in ("effect", "low", "high")], ends)
+    assert found["effect"] == pytest.approx(1.0)
+    for bad in ([1.0, 0.0], [1.0, -2.0], [True, True], 0.0):
+        with pytest.raises(ValueError, match="expected ratios above 0"):
+            judge_condition(about, bad, 0.95)
+
+
+def test_an_interval_without_ends_says_so_and_is_json():
+    about = {"name": "c", "metric": "m", "above": 0.2, "unit": "u", "data": "d"}
+    alike = judge_condition(about, [1.0, 1.0, 1.0], 0.95)
+    assert (alike["low"], alike["high"], size(alike)) == (None, None, "1 each time")
+    none = judge_condition(about, None, 0.95)
+    assert (none["effect"], none["n"], size(none)) == (None, 0, "none")
+    json.dumps([alike, none], allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -251,4 +278,4 @@ def test_the_csv_has_a_line_for_each_condition(claims, tmp_path):
     assert lines[0]["name"] == "gates-help" and float(lines[0]["effect"]) == 0.05
     assert lines[0]["above"] == "0.01" and lines[0]["n"] == "4"
     assert lines[4]["untested"] == "No GPU."
-    assert "| always | proven: path ≤ 1 | a theorem | **holds** |" in describe(record)
+    assert "| always | proven: path ≤ 1 | always | **holds** |" in describe(record)

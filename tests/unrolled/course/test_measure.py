@@ -14,10 +14,9 @@ from unrolled.course import (
     draw_runs,
     lies_above,
     mean_interval,
+    measure_effect,
     outcome,
-    shown_above,
 )
-from unrolled.course.measure import measure_effect
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=9), st.floats(0.5, 0.99))
@@ -51,15 +50,6 @@ def test_lies_above_is_the_interval_s_lower_end(shift):
     values = [0.1, 0.4, 0.3]
     mean, half = mean_interval(values)
     assert lies_above(values, mean - half + shift) is (shift < 0)
-
-
-def test_shown_above_below_or_neither():
-    values = [0.1, 0.4, 0.3]
-    mean, half = mean_interval(values)
-    assert shown_above(values, mean - half - 1e-6) is True
-    assert shown_above(values, mean + half + 1e-6) is False
-    for inside in (mean - half + 1e-6, mean, mean + half - 1e-6):
-        assert shown_above(values, inside) is None
 
 
 def test_base_seed(monkeypatch):
@@ -146,6 +136,24 @@ def test_a_difference_of_shares_is_newcombe_s():
 def test_an_effect_that_cannot_be_measured(values, says):
     with pytest.raises(ValueError, match=says):
         measure_effect(values)
+
+
+def test_ratios_are_averaged_in_logarithms():
+    ratios = np.array([0.5, 2.0, 4.0])
+    found = measure_effect(ratios, 0.9, ratio=True)
+    assert np.allclose(found[:3], np.exp(measure_effect(np.log(ratios), 0.9)[:3]))
+    assert outcome(ratios, above=0.1, ratio=True) == "holds"
+    for bad in ([1.0, 0.0], [1.0, -2.0], [True, True]):
+        with pytest.raises(ValueError, match="expected ratios above 0"):
+            measure_effect(bad, ratio=True)
+
+
+@pytest.mark.parametrize(("n", "endless"), [(2, True), (5, True), (6, False)])
+def test_values_that_all_agree_are_a_sign_test(n, endless):
+    """2^(1 - n): five heads or five tails come up once in sixteen throws."""
+    found = measure_effect([0.1] * n)
+    assert found.effect == 0.1 and np.isinf(found[1:3]).all() == endless
+    assert found.kind == ("few" if endless else "median")
 
 
 def test_outcome_against_each_kind_of_margin():
