@@ -3,8 +3,15 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from unrolled.checks import as_floats, check_between, check_positive, read_array
+from unrolled.checks import (
+    as_floats,
+    check_array,
+    check_between,
+    check_positive,
+    read_array,
+)
 from unrolled.types import Array, Arrays, PerNetwork
 from unrolled.undo import undo_on_failure
 
@@ -84,7 +91,8 @@ class Optimizer:
     """What SGD and Adam share. The arguments have Keras's names and meaning.
 
     Args:
-        learning_rate: size of a step.
+        learning_rate: size of a step; for an ensemble perhaps one for each network,
+            `(networks,)`.
         weight_decay: before each step every weight shrinks by this share, times the
             learning rate (decoupled weight decay); None for none.
         global_clipnorm: largest norm of all gradients together, see
@@ -107,7 +115,7 @@ class Optimizer:
 
     def __init__(
         self,
-        learning_rate: float,
+        learning_rate: npt.ArrayLike,
         *,
         weight_decay: float | None = None,
         global_clipnorm: float | None = None,
@@ -123,13 +131,20 @@ class Optimizer:
         self.slots: dict[str, list[Array]] = {}
 
     @property
-    def learning_rate(self) -> float:
+    def learning_rate(self) -> PerNetwork:
         """Size of the next step; may be set between steps."""
         return self._learning_rate
 
     @learning_rate.setter
-    def learning_rate(self, value: float) -> None:
-        self._learning_rate = check_between("learning_rate", value, 0, np.inf)
+    def learning_rate(self, value: npt.ArrayLike) -> None:
+        self._learning_rate: PerNetwork
+        if np.ndim(value) == 0:
+            self._learning_rate = check_between("learning_rate", value, 0, np.inf)
+            return
+        rates = check_array("learning_rate", value, ("networks",), "float64")
+        if (rates < 0).any():
+            raise ValueError(f"learning_rate is {rates}; expected numbers, 0 or more")
+        self._learning_rate = rates.copy()
 
     def apply(
         self, weights: Arrays, gradients: Arrays, *, ensemble: bool = False
@@ -143,7 +158,8 @@ class Optimizer:
 
         Raises:
             ValueError: names or shapes differ, from each other or from those of the
-                last step, or weights are no arrays of floats. Nothing has changed then.
+                last step, weights are no arrays of floats, or there is a learning rate
+                for each of other networks. Nothing has changed then.
         """
         gradients = _read_gradients(gradients)
         if not isinstance(weights, dict):
@@ -165,6 +181,12 @@ class Optimizer:
         expected = {name: w.shape for name, w in weights.items()}
         if shapes != expected:
             raise ValueError(f"gradients has {shapes}; expected {expected}")
+        rates = np.shape(self.learning_rate)
+        if rates and not (ensemble and all(s[:1] == rates for s in shapes.values())):
+            raise ValueError(
+                f"learning_rate has shape {rates}; expected a number, or one for each "
+                "network of an ensemble"
+            )
         if self.global_clipnorm is not None:
             gradients, _ = clip_by_global_norm(
                 gradients, self.global_clipnorm, ensemble=ensemble
@@ -181,7 +203,7 @@ class Optimizer:
                 self.make_slots(weights)
             for name, w in weights.items():
                 if self.weight_decay:
-                    w *= 1 - self.learning_rate * self.weight_decay
+                    w *= 1 - self._rate(w, self.weight_decay)
                 self._move(w, gradients[name], *self.slots[name])
 
     def make_slots(self, weights: Arrays) -> None:
@@ -190,6 +212,13 @@ class Optimizer:
             name: [np.zeros_like(w) for _ in range(self.slots_per_weight)]
             for name, w in weights.items()
         }
+
+    def _rate(self, w, factor=1.0):
+        """The learning rate times a factor, in a form that leaves w's dtype alone."""
+        rate = self.learning_rate * factor
+        if np.ndim(rate) == 0:
+            return float(rate)  # a NumPy float64 would make float32 weights float64
+        return rate.astype(w.dtype).reshape(-1, *[1] * (w.ndim - 1))
 
     def _move(self, w, g, *slots):
         """Change one weight in place, and its slots."""
@@ -205,7 +234,7 @@ class SGD(Optimizer):
         w ← w + m
 
     Args:
-        learning_rate: size of a step.
+        learning_rate: size of a step, or of each network's; see `Optimizer`.
         momentum: share of the last step that is taken again, in [0, 1).
         **options: `weight_decay` and `global_clipnorm`, as for `Optimizer`.
 
@@ -216,14 +245,14 @@ class SGD(Optimizer):
     slots_per_weight = 1
 
     def __init__(
-        self, learning_rate: float = 0.01, momentum: float = 0.0, **options: Any
+        self, learning_rate: npt.ArrayLike = 0.01, momentum: float = 0.0, **options: Any
     ) -> None:
         super().__init__(learning_rate, **options)
         self.momentum = check_between("momentum", momentum, 0, 1)
 
     def _move(self, w, g, m):
         m *= self.momentum
-        m -= self.learning_rate * g
+        m -= self._rate(g) * g
         w += m
 
 
@@ -237,7 +266,7 @@ class Adam(Optimizer):
         w ← w − learning_rate · √(1 − beta_2ᵗ) / (1 − beta_1ᵗ) · m / (√v + epsilon)
 
     Args:
-        learning_rate: size of a step.
+        learning_rate: size of a step, or of each network's; see `Optimizer`.
         beta_1: share of the mean of g that is kept, in [0, 1).
         beta_2: share of the mean of g² that is kept, in [0, 1).
         epsilon: keeps the division finite; placed as in Keras (the paper's "ε hat").
@@ -263,7 +292,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate: float = 0.001,
+        learning_rate: npt.ArrayLike = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
@@ -278,9 +307,8 @@ class Adam(Optimizer):
         t = self.iterations
         m += (g - m) * (1 - self.beta_1)
         v += (g**2 - v) * (1 - self.beta_2)
-        step = self.learning_rate * np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-        # A Python float keeps float32 weights float32; a NumPy float64 would not.
-        w -= float(step) * m / (np.sqrt(v) + self.epsilon)
+        step = self._rate(w, np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t))
+        w -= step * m / (np.sqrt(v) + self.epsilon)
 
 
 OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}

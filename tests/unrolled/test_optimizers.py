@@ -1,4 +1,4 @@
-"""Losses and clipping of gradients where numbers are large."""
+"""Large numbers in losses and clipping; a learning rate for each network."""
 
 import numpy as np
 import pytest
@@ -21,3 +21,48 @@ def test_clip_by_global_norm():
     clipped, norm = unrolled.clip_by_global_norm(gradients, 1.0)
     assert norm == pytest.approx(np.sqrt(25.25))
     assert np.sqrt(sum((g**2).sum() for g in clipped.values())) == pytest.approx(1)
+
+
+RATES = np.array([0.001, 0.03])
+
+
+@pytest.mark.parametrize("rates", [[[0.1]], [np.nan], [0.1, -0.1], [], "fast"])
+def test_rates_that_are_no_row_of_numbers_are_refused(rates):
+    with pytest.raises(ValueError, match="rate"):
+        unrolled.Adam(rates)
+
+
+@pytest.mark.parametrize("optimizer", [unrolled.Adam, unrolled.SGD])
+@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.3, "global_clipnorm": 0.1}])
+def test_a_network_with_a_rate_of_its_own_learns_what_it_learns_alone(
+    optimizer, options
+):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(24, 5, 3)), rng.integers(2, size=24)
+    layer = unrolled.RNN
+    many = unrolled.SequenceClassifier(
+        layer(4), 2, seed=[1, 2], optimizer=optimizer(RATES, **options)
+    )
+    alone = unrolled.SequenceClassifier(
+        layer(4), 2, seed=2, optimizer=optimizer(RATES[1], **options)
+    )
+    for model in (many, alone):
+        model.fit(x, y, batch_size=8, epochs=3, verbose=0)
+    for name, w in alone.weights.items():
+        assert many.weights[name].dtype == w.dtype == np.float32
+        assert np.allclose(many.weights[name][1], w, atol=1e-6), name
+
+
+@pytest.mark.parametrize(("networks", "ensemble"), [(3, True), (2, False)])
+def test_rates_of_other_networks_are_refused(networks, ensemble):
+    adam, w = unrolled.Adam(RATES), {"w": np.ones((networks, 4))}
+    with pytest.raises(ValueError, match="one for each network of an ensemble"):
+        adam.apply(w, {"w": np.ones((networks, 4))}, ensemble=ensemble)
+    assert np.array_equal(w["w"], np.ones((networks, 4))) and adam.iterations == 0
+
+
+def test_the_optimiser_keeps_rates_of_its_own():
+    rates = RATES.copy()
+    adam = unrolled.Adam(rates)
+    rates[:] = 5
+    assert np.array_equal(adam.learning_rate, RATES)

@@ -124,7 +124,7 @@ def measure_effect(values: Any, level: float = 0.95, *, ratio: bool = False) -> 
         >>> from unrolled.course import measure_effect
         >>> effect = measure_effect([0.5, 2.0, 0.8, 1.25], ratio=True)
         >>> print("{:.2f} ({:.2f} to {:.2f})".format(*effect[:3]))
-        1.00 (0.40 to 2.48)
+        1.00 (0.39 to 2.58)
 
     References:
         Clopper & Pearson, "The use of confidence or fiducial limits illustrated in the

@@ -8,13 +8,9 @@ networks that are measured.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from unrolled.checks import check_array, check_between
-from unrolled.optimizers import Adam
 from unrolled.types import Array
 
 RATES = (0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -23,35 +19,6 @@ FIRST = RATES[3:6]  # a search begins with these
 # Learning rates and seeds, one per network, budgets, and 0 or 1 for held-out or test
 # data -> scores on it, (budgets, networks).
 Train = Callable[[Array, list[int], list[int], int], Array]
-
-
-class Rates(Adam):
-    """Adam with a learning rate of its own for each network of an ensemble.
-
-    Args:
-        rates: the learning rates, `(networks,)`.
-        weight_decay: as for `Adam`; multiplied by the network's own rate.
-        **options: as for `Adam`.
-
-    Raises:
-        ValueError: as `Adam`, or rates that are not finite numbers in one row.
-    """
-
-    def __init__(
-        self, rates: npt.ArrayLike, *, weight_decay: float = 0.0, **options: Any
-    ) -> None:
-        super().__init__(1.0, **options)
-        self.rates = check_array("rates", rates, ("networks",), "float32")
-        self.shrink = check_between("weight_decay", weight_decay, 0, np.inf)
-
-    def _move(self, w, g, m, v):
-        t, rate = self.iterations, self.rates.reshape(-1, *[1] * (w.ndim - 1))
-        if self.shrink:
-            w *= 1 - rate * np.float32(self.shrink)
-        m += (g - m) * (1 - self.beta_1)
-        v += (g**2 - v) * (1 - self.beta_2)
-        correction = np.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-        w -= float(correction) * rate * m / (np.sqrt(v) + self.epsilon)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""The search: rates beyond the ends, fresh networks, and Adam with many rates."""
+"""The search: rates beyond the ends, and fresh networks."""
 
 import numpy as np
 import pytest
 
-from unrolled import RNN, Adam, SequenceClassifier
-from unrolled.course.search import RATES, Rates, tune
+from unrolled.course.search import RATES, tune
 
 
 def peak(*best, calls=None):
@@ -86,23 +85,3 @@ def test_a_rate_that_diverges_is_not_chosen():
 def test_seeds_are_refused(wrong):
     with pytest.raises(ValueError, match="expected some of each"):
         tune(peak(0.003), [0], **({"trials": [1], "networks": [2]} | wrong))
-
-
-@pytest.mark.parametrize("rates", [[[0.1]], [np.nan], "fast"])
-def test_rates_that_are_no_row_of_numbers_are_refused(rates):
-    with pytest.raises(ValueError, match="rates"):
-        Rates(rates)
-
-
-@pytest.mark.parametrize("options", [{}, {"weight_decay": 0.3, "global_clipnorm": 0.1}])
-def test_a_network_of_many_rates_learns_what_it_learns_alone(options):
-    rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(24, 5, 3)), rng.integers(2, size=24)
-    many = SequenceClassifier(
-        RNN(4), 2, seed=[1, 2], optimizer=Rates([0.001, 0.03], **options)
-    )
-    alone = SequenceClassifier(RNN(4), 2, seed=2, optimizer=Adam(0.03, **options))
-    for model in (many, alone):
-        model.fit(x, y, batch_size=8, epochs=3, verbose=0)
-    for name, w in alone.weights.items():
-        assert np.allclose(many.weights[name][1], w, atol=1e-5), name
