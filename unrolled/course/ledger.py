@@ -216,9 +216,18 @@ def size(condition: dict[str, Any]) -> str:
         return f"{minus(float(f'{effect:.4g}'))} each time"
     if low == high:
         return minus(float(f"{effect:.4g}"))
+    if condition.get("ratio") and high > 2 * low:  # perhaps of different magnitudes
+        texts = [significant(number) for number in (effect, low, high)]
+        return f"{texts[0]} [{texts[1]}, {texts[2]}]"
     digits = max(0, 1 - int(np.floor(np.log10(high - low))))
     texts = [minus(f"{number:.{digits}f}") for number in (effect, low, high)]
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
+def significant(number: float) -> str:
+    """Write a number above 0 with two significant digits."""
+    rounded = float(f"{number:.2g}")
+    return f"{rounded:,.{max(0, 1 - int(np.floor(np.log10(rounded))))}f}"
 
 
 def minus(number: float | str) -> str:

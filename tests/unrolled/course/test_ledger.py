@@ -199,6 +199,23 @@ def test_size_has_the_digits_that_its_interval_justifies(low, high, text):
     assert size(about) == text
 
 
+@pytest.mark.parametrize(
+    ("effect", "low", "high", "text"),
+    [
+        (8.6, 0.94, 94.3, "8.6 [0.94, 94]"),
+        (90.2, 6.44, 1257.0, "90 [6.4, 1,300]"),
+        (0.0213, 0.0199, 0.0228, "0.0213 [0.0199, 0.0228]"),
+        (2.385, 2.342, 2.428, "2.385 [2.342, 2.428]"),
+        (1.0, 0.9996, 1.0004, "1.0000 [0.9996, 1.0004]"),
+    ],
+)
+def test_size_of_a_ratio_whose_ends_are_of_different_magnitudes(
+    effect, low, high, text
+):
+    about = {"effect": effect, "low": low, "high": high, "kind": "mean", "ratio": True}
+    assert size(about) == text
+
+
 def test_a_page_that_has_not_run_has_no_verdict(tmp_path):
     rows = read_ledger(tmp_path)
     assert [row["name"] for row in rows] == list(load_claims())
