@@ -106,19 +106,21 @@ def set_state(model: "SequenceModel", state: Arrays) -> None:
         raise ValueError(f"optimizer is {settings}; expected {expected}")
     del settings["class"]
     check_integer("iterations", settings["iterations"], 0)
-    vars(model.optimizer).update(settings)
+    read = {k: np.array(v) if isinstance(v, list) else v for k, v in settings.items()}
+    vars(model.optimizer).update(read)
     set_states(model.rngs, json.loads(str(state["rngs"])))
 
 
 def _settings(optimizer):
-    """Return the class of an optimiser and its settings, which are numbers or None."""
+    """Return the class of an optimiser and its settings: numbers, arrays or None."""
     settings = {k: v for k, v in vars(optimizer).items() if k != "slots"}
-    plain = _plain(settings)
+    rates = {k: v.tolist() for k, v in settings.items() if isinstance(v, np.ndarray)}
+    plain = _plain(settings) | rates
     for name, value in settings.items():
         if name not in plain and not callable(value):
             raise ValueError(
-                f"optimizer.{name} is {type(value).__name__}; expected a number, as "
-                "only numbers and slots are saved"
+                f"optimizer.{name} is {type(value).__name__}; expected a number or an "
+                "array, as only these and slots are saved"
             )
     return {"class": type(optimizer).__name__} | plain
 

@@ -66,3 +66,23 @@ def test_the_optimiser_keeps_rates_of_its_own():
     adam = unrolled.Adam(rates)
     rates[:] = 5
     assert np.array_equal(adam.learning_rate, RATES)
+
+
+def test_rates_are_saved_with_the_model(tmp_path):
+    x, y = np.ones((4, 5, 3)), np.array([0, 1, 1, 0])
+
+    def model(rates):
+        adam = unrolled.Adam(rates)
+        return unrolled.SequenceClassifier(
+            unrolled.RNN(2), 2, seed=[0, 1], optimizer=adam
+        )
+
+    saved, loaded = model(RATES), model([1.0, 2.0])
+    saved.fit(x, y, verbose=0)
+    saved.save(tmp_path / "model.npz")
+    loaded.load(tmp_path / "model.npz")
+    assert np.array_equal(loaded.optimizer.learning_rate, RATES)
+    for one in (saved, loaded):
+        one.fit(x, y, epochs=2, verbose=0)
+    for a, b in zip(saved.get_weights(), loaded.get_weights(), strict=True):
+        assert np.array_equal(a, b)
