@@ -102,7 +102,8 @@ def record_claim(
         measured: for each condition there, by its name, what was measured, in one of
             the forms of `measure_effect`; ratios as they are; for a theorem, whether
             the page finds it so; None where nothing could be measured.
-        data: what it was measured on, where the run decides that and the file cannot.
+        data: what it was measured on, where the run decides that and the file cannot;
+            not of conditions that are recorded.
 
     Returns:
         dict from each condition to its outcome: "holds", "not shown" or "shown false".
@@ -129,7 +130,8 @@ def record_claim(
             found = judge_condition(about, measured[condition], level)
         except ValueError as error:
             raise ValueError(f"condition {condition!r} of {name!r}: {error}") from None
-        conditions.append(found | ({"data": data} if data else {}))
+        own = data and not about.get("recorded")
+        conditions.append(found | ({"data": data} if own else {}))
     record = {
         "name": name,
         "verdict": verdict(c["outcome"] for c in counted(conditions)),
