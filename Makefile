@@ -50,7 +50,7 @@ test-package:  ## test the package alone, on another Python (PYTHON=python3.13 V
 	@"$(PYTHON)" -m venv "$(VENV)"
 	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check \
 	  --constraint tests/requirements.lock -e ".[test$(if $(EXTRA),$(comma)$(EXTRA))]"
-	@$(if $(EXTRA),,CI=) "$(VENV)/bin/python" -m pytest -n logical tests/unrolled
+	@$(if $(EXTRA),,CI=) "$(VENV)/bin/python" -m pytest -n logical -m "not browser" tests/unrolled
 
 bench: install-test install-teach  ## time the package against Keras, and the grading of a class (12 min)
 	@$(BIN)/python -m tools.experiments.bench
