@@ -166,7 +166,7 @@ def cell(
 ) -> Explorable:
     """Show one unit, whose weights the reader moves and whose input the reader sets.
 
-    The unit reads two features, which are 1 at the steps of *write* and *erase*. Below
+    The unit reads two features, which are 1 at the steps of "write" and "erase". Below
     its state and its gates stand two derivatives of the last state with respect to the
     earlier ones, as `jacobians` has them: along the forget gates alone, and in total.
 

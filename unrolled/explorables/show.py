@@ -14,6 +14,20 @@ from importlib.resources import files
 from typing import Any
 
 PNG = b"\x89PNG\r\n\x1a\n"
+# By that attribute JupyterLab leaves keys to the explorable, as A or Enter on a button.
+OUTPUT = """<div class="explorable" id="%(id)s" data-lm-suppress-shortcuts="true">
+<style>
+%(style)s%(room)s
+</style>
+<div class="explorable-stage">
+<img class="explorable-still" alt="%(alt)s" %(size)s src="%(picture)s">
+<p>%(sentence)s</p>
+</div>
+<script type="module">
+%(module)s
+%(start)s
+</script>
+</div>"""
 # Runs after the module, whose `render` it calls. It sits in a block of its own, so that
 # its names do not meet the module's.
 START = """{
@@ -37,19 +51,6 @@ START = """{
     start();
   }, { rootMargin: "300px" }).observe(root);
 }"""
-OUTPUT = """<div class="explorable" id="%(id)s">
-<style>
-%(style)s%(room)s
-</style>
-<div class="explorable-stage">
-<img class="explorable-still" alt="%(alt)s" %(size)s src="%(picture)s">
-<p>%(sentence)s</p>
-</div>
-<script type="module">
-%(module)s
-%(start)s
-</script>
-</div>"""
 
 
 class Explorable:
@@ -59,7 +60,7 @@ class Explorable:
     JupyterLab, and asks no server for anything. `widget` makes a Jupyter widget of it.
 
     The module, a file beside this one, exports `default { render }` in the form of
-    [anywidget](https://anywidget.dev): `render({ model, el })` fills the element `el`,
+    anywidget (https://anywidget.dev): `render({ model, el })` fills the element `el`,
     and `model.get(name)` gives an entry of `data`, or `"words"`.
 
     Args:

@@ -18,7 +18,12 @@ FOLDER = ROOT / "book" / "api"
 REPOSITORY = {"url": "https://github.com/me/mine", "branch": "dev"}
 PUBLIC = [
     f"{module}.{name}"
-    for module in ("unrolled", "unrolled.tasks", "unrolled.course")
+    for module in (
+        "unrolled",
+        "unrolled.tasks",
+        "unrolled.course",
+        "unrolled.explorables",
+    )
     for name in importlib.import_module(module).__all__
 ]
 LARGEST = 200_000
