@@ -1,0 +1,344 @@
+"""Three networks that read a digit in the reader's page, as the package reads it."""
+
+import re
+
+import numpy as np
+import pytest
+
+from unrolled.course.recorded import load_recorded
+from unrolled.explorables import read_digits
+from unrolled.explorables.read import HALF, WORDS, load_digits, load_networks
+
+# What `read` of the module gives for each digit, with rows blanked and gates held.
+READ = """async ([url, data, blanks, held]) => {
+  const { read, unpack, unpackDigits } = await import(url);
+  const digits = unpackDigits(data.digits);
+  digits.forEach((pixels, k) => {
+    for (const t of blanks[k]) pixels.fill(0, 28 * t, 28 * t + 28);
+  });
+  const asLists = (step) => Object.fromEntries(
+    Object.entries(step).map(([name, values]) => [name, [...values]]));
+  return Object.entries(data.weights).map(([name, weights]) => {
+    const net = unpack(name, weights, data.units);
+    return digits.map((pixels) => read(net, pixels, held[name]).map(asLists));
+  });
+}"""
+HELD = [{}]
+HELD += [{"LSTM": {gate: value}} for gate in "ifo" for value in (0, 1)]
+HELD += [{"GRU": {gate: value}} for gate in "zr" for value in (0, 1)]
+HELD += [{"LSTM": {"i": 1, "f": 0}, "GRU": {"z": 0, "r": 1}}]
+SEVEN = [(7, 6), (21, 6), (12, 24)]  # corners of a 7, in rows of the paper
+
+
+@pytest.fixture
+def show(browser, put):
+    """Function that opens a page with the explorable; returns the page."""
+    pages = []
+
+    def open_page(theme="light", width=1000, motion="reduce", **options):
+        page = browser.new_page(
+            viewport={"width": width, "height": 1300}, reduced_motion=motion, **options
+        )
+        pages.append(page)
+        page.goto(put(read_digits(), theme=theme))
+        page.locator(".read-board").wait_for()
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def asked(page):
+    return page.locator(".read-ask p").inner_text()
+
+
+def said(page):
+    """What the networks answer, as screen readers hear it: a dict of digits."""
+    text = page.get_by_role("status").text_content()
+    found = re.search(r"RNN says (\d), the LSTM (\d), the GRU (\d)", text)
+    return dict(zip(("RNN", "LSTM", "GRU"), map(int, found.groups()), strict=True))
+
+
+def slide(page, rows):
+    page.get_by_role("slider", name="Rows read").fill(str(rows))
+
+
+def expected(images, held=None):
+    """Activations and answers of the package; gates are held by their weights."""
+    runs = {}
+    for name, network in load_networks().items():
+        cell = network.body
+        for gate, value in (held or {}).get(name, {}).items():
+            at = cell.block_names.index(gate)
+            block = slice(at * cell.units, (at + 1) * cell.units)
+            for weights in (cell.weights["kernel"], cell.weights["recurrent_kernel"]):
+                weights[:, block] = 0
+            cell.weights["bias"][..., block] = 0
+            first = np.atleast_2d(cell.weights["bias"])[0]
+            first[block] = 100 if value else -100  # where the sigmoid is 1 or 0
+        answers = network.predict(images)
+        runs[name] = {**cell.activations(), "p": answers}
+    return runs
+
+
+@pytest.mark.parametrize("held", HELD, ids=str)
+def test_the_module_equals_the_package(browser, modules, held):
+    """Every gate, state and answer, after every row, to five digits and better."""
+    rng = np.random.default_rng(20)
+    images, _ = load_digits()
+    blanks = [
+        np.flatnonzero(rng.random(28) < 0.2 * (k % 2)) for k in range(len(images))
+    ]
+    for image, rows in zip(images, blanks, strict=True):
+        image[rows] = 0
+    page = browser.new_page()
+    page.goto(f"{modules}/explorable.css")
+    blanks = [rows.tolist() for rows in blanks]
+    arguments = [f"{modules}/read.js", read_digits().data, blanks, held]
+    found = page.evaluate(READ, arguments)
+    page.close()
+    for (model, run), read in zip(expected(images, held).items(), found, strict=True):
+        assert set(run) == set(read[0][0])
+        for name, values in run.items():
+            those = [[step[name] for step in steps] for steps in read]
+            np.testing.assert_allclose(
+                those, values, rtol=1e-5, atol=1e-8, err_msg=f"{model} {name}"
+            )
+
+
+def test_the_networks_are_those_of_the_recorded_run():
+    """Rounded as shipped, on the digits that this copy has."""
+    from unrolled.tasks import load_mnist
+
+    digits = load_mnist()
+    _, (x, y) = digits
+    (row,) = [row for row in load_recorded("reading") if row["seed"] == 0]
+    for name, network in load_networks().items():
+        right = (network.predict(x / 255, 500).argmax(-1) == y[:, None]).mean(0)
+        for rows in (7, 13, 28):
+            recorded = row[f"{name}_{rows}"]
+            if len(x) == 10_000:
+                assert right[rows - 1] == pytest.approx(recorded, abs=0.0002)
+            else:  # other digits, if fewer: six standard deviations of a share
+                spread = np.sqrt(recorded * (1 - recorded) / len(x))
+                assert abs(right[rows - 1] - recorded) < 6 * spread + 0.01
+
+
+def test_the_story_begins_where_the_networks_disagree():
+    images, labels = load_digits()
+    half = [run["p"][0, HALF - 1].argmax() for run in expected(images).values()]
+    assert len(set(half)) == 3
+    ends = np.stack([run["p"][:, -1].argmax(-1) for run in expected(images).values()])
+    assert (ends[:, :10] == labels[:10]).all() and set(labels[:10]) == set(range(10))
+    right = (ends[:, 10:] == labels[10:]).sum(0)
+    assert ((right > 0) & (right < 3)).all()
+
+
+def test_is_light():
+    html = read_digits()._repr_mimebundle_()["text/html"]
+    assert len(html.encode()) <= 150_000
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match=r"words has \['speak'\]"):
+        read_digits(words={"speak": "read"})
+
+
+def test_the_story(show):
+    page = show()
+    assert "Which digit will it be?" in asked(page)
+    assert len(set(said(page).values())) == 3
+    assert page.get_by_role("slider").input_value() == str(HALF)
+    label = int(load_digits()[1][0])
+    press(page, f"{(label + 1) % 10}")
+    assert asked(page).startswith(f"You said: {(label + 1) % 10}. It is a {label}.")
+    assert said(page) == dict.fromkeys(("RNN", "LSTM", "GRU"), label)
+
+
+def test_by_hand_without_a_guess(show):
+    page = show()
+    slide(page, 9)
+    assert said(page) == {
+        name: run["p"][0, 8].argmax()
+        for name, run in expected(load_digits()[0]).items()
+    }
+    press(page, "Play")
+    assert page.get_by_role("slider").input_value() == "28"
+    assert "right for good" in asked(page)
+
+
+def test_each_control_asks_once(show):
+    page = show()
+    press(page, "Example 4")
+    assert "first to be right" in asked(page)
+    press(page, "LSTM")
+    assert asked(page).startswith("You said: LSTM.")
+    press(page, "Example 5")
+    assert "first to be right" not in asked(page)
+    slide(page, 14)
+    press(page, "Blank row 14")
+    assert "How many of the three" in asked(page)
+    press(page, "Two")
+    assert asked(page).startswith("You said: Two.")
+    gate = page.get_by_role("combobox", name="forget f")
+    gate.select_option("0")
+    assert "held at 0" in asked(page)
+    press(page, "Just show me")
+    gate.select_option("1")
+    assert "held at" not in asked(page)
+
+
+def test_a_held_gate_and_a_blank_row_are_computed(show):
+    page, (images, _) = show(), load_digits()
+    slide(page, 14)
+    press(page, "Blank row 14")
+    press(page, "None")
+    page.get_by_role("combobox", name="forget f").select_option("0")
+    press(page, "Yes")
+    images[:, 13] = 0
+    held = expected(images, {"LSTM": {"f": 0}})
+    for rows in (16, 22, 28):
+        slide(page, rows)
+        answers = {name: run["p"][0, rows - 1].argmax() for name, run in held.items()}
+        assert said(page) == answers
+    page.get_by_role("combobox", name="forget f").select_option("")
+    press(page, "Restore all rows")
+    whole = expected(load_digits()[0])
+    answers = {name: run["p"][0, -1].argmax() for name, run in whole.items()}
+    assert said(page) == answers
+
+
+def test_a_7_by_mouse(show):
+    page = show()
+    box = page.locator(".paper canvas").bounding_box()
+    unit = box["width"] / 28
+    for k, (x, y) in enumerate(SEVEN):
+        page.mouse.move(box["x"] + x * unit, box["y"] + y * unit, steps=8 if k else 1)
+        if k == 0:
+            page.mouse.down()
+    page.mouse.up()
+    assert "which digit did you draw" in asked(page)
+    press(page, "7")
+    assert "It is a 7" in asked(page)
+    assert said(page) == dict.fromkeys(("RNN", "LSTM", "GRU"), 7)
+
+
+def test_a_7_by_touch(show):
+    page = show(width=390, has_touch=True, is_mobile=True)
+    page.get_by_role("button", name="Draw one yourself").tap()
+    page.locator(".paper canvas").scroll_into_view_if_needed()
+    box = page.locator(".paper canvas").bounding_box()
+    unit, wire = box["width"] / 28, page.context.new_cdp_session(page)
+
+    def touch(kind, *points):
+        at = [{"x": box["x"] + x * unit, "y": box["y"] + y * unit} for x, y in points]
+        wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    (a, b, c) = np.array(SEVEN, float)
+    path = [*np.linspace(a, b, 8), *np.linspace(b, c, 8)]
+    touch("touchStart", path[0])
+    for point in path[1:]:
+        touch("touchMove", point)
+    touch("touchEnd")
+    press(page, "7")  # a tap within milliseconds of the stroke's end would be no tap
+    assert said(page) == dict.fromkeys(("RNN", "LSTM", "GRU"), 7)
+
+
+def test_a_7_by_keys(show):
+    page = show()
+    page.locator(".paper canvas").focus()
+
+    def move(dx, dy):
+        for _ in range(abs(dx)):
+            page.keyboard.press("ArrowRight" if dx > 0 else "ArrowLeft")
+        for _ in range(abs(dy)):
+            page.keyboard.press("ArrowDown" if dy > 0 else "ArrowUp")
+
+    move(-7, -8)
+    page.keyboard.press("Space")
+    move(14, 0)
+    for _ in range(9):  # a slanting leg
+        move(-1, 2)
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")  # away from the answer that has the focus, and back
+    page.keyboard.press("Shift+Tab")
+    for _ in range(7):
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert "It is a 7" in asked(page)
+    assert said(page) == dict.fromkeys(("RNN", "LSTM", "GRU"), 7)
+    page.locator(".paper canvas").focus()
+    page.keyboard.press("Delete")
+    assert "Draw a digit" in asked(page)
+
+
+def test_it_plays_when_motion_is_welcome(show):
+    page = show(motion="no-preference")
+    slider = page.get_by_role("slider")
+    assert slider.input_value() == str(HALF)  # not by itself
+    press(page, "Just show me")
+    page.get_by_role("button", name="Pause").wait_for()
+    page.get_by_role("button", name="Play").wait_for()
+    assert slider.input_value() == "28" and "It is a" in asked(page)
+
+
+@pytest.mark.parametrize("width", [320, 360, 390, 640, 700, 800, 1600])
+def test_nothing_jumps_and_nothing_is_cut(show, width):
+    page = show(width=width)
+    stage = page.locator(".explorable-stage")
+    places = []
+
+    def look():
+        places.append(page.get_by_role("slider").bounding_box()["y"])
+        inside = page.locator(".explorable-stage > div").bounding_box()["height"]
+        assert inside <= stage.bounding_box()["height"]
+
+    look()
+    press(page, "Just show me")
+    look()
+    page.get_by_role("combobox", name="update z").select_option("1")
+    look()
+    press(page, "No")
+    look()
+    press(page, "Draw one yourself")
+    look()
+    assert np.ptp(places) < 1
+    room = stage.evaluate("e => parseFloat(getComputedStyle(e).minHeight)")
+    assert stage.bounding_box()["height"] == room
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_agrees(show, theme, width):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = show(theme=theme, width=width)
+    options = {"preload": False, "resultTypes": ["violations"]}
+    for state in ("story", "drawing"):
+        found = Axe().run(page, options=options).response["violations"]
+        assert [(v["id"], v["nodes"][0]["html"]) for v in found] == [], state
+        press(page, "Draw one yourself")
+
+
+def test_every_text_can_be_replaced(browser, put):
+    """No word of the page is the module's own."""
+
+    def mark(text):
+        if isinstance(text, str):
+            return re.sub(r"[^\W\d]+(?![^{]*})", "字", text)
+        if isinstance(text, dict):
+            return {name: mark(part) for name, part in text.items()}
+        return [mark(part) for part in text]
+
+    page = browser.new_page(reduced_motion="reduce")
+    page.goto(put(read_digits(words={name: mark(t) for name, t in WORDS.items()})))
+    page.locator(".read-board").wait_for()
+    left = set(re.findall(r"[A-Za-z]+", page.locator(".read").inner_text()))
+    assert left <= {"RNN", "LSTM", "GRU"}
+    page.close()
