@@ -232,7 +232,7 @@ function render({ model, el }) {
 
   const question = make("p", { ariaLive: "polite" }), options = line();
   options.style.margin = 0;
-  const panelAsk = make("div", { className: "read-ask" }, question, options);
+  const panelAsk = make("div", { className: "read-ask", tabIndex: -1 }, question, options);
   const play = button(words.play, () => (timer ? stop() : watch()), { className: "play" });
   const slider = make("input", { type: "range", min: 0, max: SIDE });
   slider.oninput = () => go(+slider.value);
@@ -250,7 +250,6 @@ function render({ model, el }) {
     label.style.color = `var(--${name})`;
     return label;
   });
-
   const choice = make("select", { onchange: () => { view = choice.value; draw(); } },
     ...Object.keys(VIEWS).map((value) => make("option", { value }, words.views[value])));
   const swatch = (name) => { const i = make("i", {}); i.style.background = `var(--${name})`; return i; };
@@ -311,14 +310,14 @@ function render({ model, el }) {
     if (rows === SIDE) revealed.add(which);
     draw();
   }
-  function start(from, to = SIDE, then = () => {}) {
+  function start(from, then) { // plays to the last row
     stop();
-    if (still.matches) { show(to); then(); return; }
+    if (still.matches) { show(SIDE); then(); return; }
     show(from);
     play.textContent = words.pause;
     timer = window.setInterval(() => {
       show(rows + 1);
-      if (rows >= to) { stop(); then(); }
+      if (rows >= SIDE) { stop(); then(); }
     }, ROW_MS);
   }
   function stop() {
@@ -338,11 +337,13 @@ function render({ model, el }) {
     go(Math.min(SIDE, Math.floor((SIDE * offsetY) / target.clientHeight) + 1));
   function watch() {
     settle();
-    if (!timer) start(rows === SIDE ? 0 : rows, SIDE, () => tell(verdict()));
+    if (!timer) start(rows === SIDE ? 0 : rows, () => tell(verdict()));
   }
 
   /* Predictions: each control asks for one before it is used for the first time */
   function tell(text) {
+    // The choice that was made goes away: whoever made it by keys goes on from here.
+    if (options.contains(document.activeElement)) panelAsk.focus({ preventScroll: true });
     question.textContent = text;
     options.replaceChildren();
   }
@@ -369,14 +370,14 @@ function render({ model, el }) {
 
   function story() {
     ask("story", fill(words.story, Object.fromEntries(says(half))), tenDigits, (guess) =>
-      start(rows, SIDE, () => tell(`${guessed(tenDigits, guess)}${verdict()} ${words.next}`)));
+      start(rows, () => tell(`${guessed(tenDigits, guess)}${verdict()} ${words.next}`)));
   }
   function choose(k) {
     settle();
     take(digits[k], labels[k], k);
     show(0);
     ask("choose", words.first, NAMES, (guess) =>
-      start(0, SIDE, () => tell(guessed(NAMES, guess) + verdict())));
+      start(0, () => tell(guessed(NAMES, guess) + verdict())));
   }
   function change(topic, text, choices, from, act) { // of what is read: whose last answer moves?
     ask(topic, text, choices, (guess) => {
@@ -384,7 +385,7 @@ function render({ model, el }) {
       act();
       const moved = says(SIDE).flatMap(([name, now], n) =>
         now === before[n][1] ? [] : [fill(words.moves, { name, before: before[n][1], now })]);
-      start(from, SIDE, () => tell(guessed(choices, guess) + (moved.join(" ") || words.stays)));
+      start(from, () => tell(guessed(choices, guess) + (moved.join(" ") || words.stays)));
     });
   }
   function toggleRow() {
@@ -502,7 +503,7 @@ function render({ model, el }) {
   function finish() { // the pen is up
     ask("draw", words.drawn, tenDigits, (guess) => {
       take(toPixels(strokes, document), guess ?? label, null);
-      start(0, SIDE, () => tell(guessed(tenDigits, guess) + verdict()));
+      start(0, () => tell(guessed(tenDigits, guess) + verdict()));
     });
   }
   function begin(point) {

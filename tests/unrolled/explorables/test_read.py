@@ -40,12 +40,15 @@ def show(browser, put):
             viewport={"width": width, "height": 1300}, reduced_motion=motion, **options
         )
         pages.append(page)
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.asked = []
         page.goto(put(read_digits(), theme=theme))
         page.locator(".read-board").wait_for()
         return page
 
     yield open_page
-    for page in pages:
+    for page in pages:  # itself, and its still
+        assert not [url for url in page.asked[1:] if not url.startswith("data:")]
         page.close()
 
 
@@ -271,6 +274,7 @@ def test_a_7_by_keys(show):
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert "It is a 7" in asked(page)
+    assert page.locator(".read-ask:focus").count()  # not lost with the answer's button
     assert said(page) == dict.fromkeys(("RNN", "LSTM", "GRU"), 7)
     page.locator(".paper canvas").focus()
     page.keyboard.press("Delete")
