@@ -49,7 +49,9 @@ const CSS = `
 .read-legend { color: var(--muted); font-size: 0.8rem; }
 .read-legend i { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.2em; border-radius: 2px; vertical-align: -0.05em; }
 .read-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-@container explorable (max-width: 330px) { .read { --row: 5px; } .read-ask { min-height: 14.3rem; }
+@container explorable (max-width: 335px) { .read { --row: 6px; } .read-head { font-size: 0.8rem; }
+  .read-caption { font-size: 0.69rem; } }
+@container explorable (max-width: 309px) { .read { --row: 5px; } .read-ask { min-height: 14.3rem; }
   .read-head { font-size: 0.72rem; } .read-caption { font-size: 0.62rem; } }
 @container explorable (min-width: 640px) {
   .read { --row: 9px; --unit-row: 9px; } .read-break, .read-head .whose { display: none; } .read-panel.units { order: 0; flex-grow: 1.2; }

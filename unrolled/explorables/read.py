@@ -165,7 +165,7 @@ def read_digits(*, words: Mapping[str, Any] | None = None) -> Explorable:
 
 
 #: Room for the explorable, by its width in pixels.
-HEIGHT = {0: "87rem", 330: "76rem", 480: "68rem", 640: "52rem", 780: "48rem"}
+HEIGHT = {0: "82rem", 310: "76rem", 480: "68rem", 640: "52rem", 780: "48rem"}
 
 
 def load_networks() -> dict[str, SequenceClassifier]:
