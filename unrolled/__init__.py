@@ -7,6 +7,7 @@
 from unrolled.attention import Attention, PositionalEncoding
 from unrolled.compose import Bidirectional, Stack
 from unrolled.dense import Dense, Dropout
+from unrolled.generation import generate, sample
 from unrolled.gradcheck import gradcheck
 from unrolled.gru import GRU
 from unrolled.jacobians import jacobians, reach
@@ -32,7 +33,9 @@ __all__ = [
     "SequenceRegressor",
     "Stack",
     "clip_by_global_norm",
+    "generate",
     "gradcheck",
     "jacobians",
     "reach",
+    "sample",
 ]
