@@ -16,6 +16,7 @@ from unrolled.model import SequenceClassifier, SequenceRegressor
 from unrolled.optimizers import SGD, Adam, clip_by_global_norm
 from unrolled.peephole import PeepholeLSTM
 from unrolled.rnn import RNN
+from unrolled.seq2seq import EncoderDecoder
 
 __all__ = [
     "GRU",
@@ -27,6 +28,7 @@ __all__ = [
     "Bidirectional",
     "Dense",
     "Dropout",
+    "EncoderDecoder",
     "PeepholeLSTM",
     "PositionalEncoding",
     "SequenceClassifier",

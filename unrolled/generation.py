@@ -19,7 +19,9 @@ from unrolled.types import Array
 
 
 def sample(
-    logits: npt.ArrayLike, rng: np.random.Generator, temperature: float = 1.0
+    logits: npt.ArrayLike,
+    rng: np.random.Generator | None,
+    temperature: float = 1.0,
 ) -> Array:
     """Draw a class for each row of logits.
 
@@ -29,7 +31,7 @@ def sample(
 
     Args:
         logits: outputs before the softmax, `(…, classes)`.
-        rng: draws the classes.
+        rng: draws the classes; may be None at temperature 0.
         temperature: 0 or more.
 
     Returns:
@@ -57,9 +59,9 @@ def sample(
             "expected numbers"
         )
     temperature = check_between("temperature", temperature, 0, np.inf)
-    check_generator("rng", rng)
     if temperature == 0:
         return logits.argmax(axis=-1)
+    rng = check_generator("rng", rng)
     # Subtracted first: a small temperature would make large logits infinite.
     shifted = (logits - largest).astype(float)
     with np.errstate(over="ignore"):
@@ -74,7 +76,7 @@ def generate(
     model: SequenceClassifier,
     start: npt.ArrayLike,
     n: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator | None,
     temperature: float = 1.0,
 ) -> Array:
     """Let a network that predicts the next symbol go on from a beginning.
@@ -87,7 +89,7 @@ def generate(
             symbols, the next one: as many classes as features.
         start: the beginning, integers `(batch, steps)`.
         n: how many symbols to write.
-        rng: draws them.
+        rng: draws them; see `sample`.
         temperature: see `sample`.
 
     Returns:

@@ -294,7 +294,7 @@ class SequenceModel:
             `(loss, gradients, outputs)`: the gradients by the names of `weights`, the
             outputs as `forward` returns them.
         """
-        outputs = self.forward(x, initial_state, training=training)
+        outputs = self._outputs(x, y, initial_state, training=training)
         loss, doutputs = self.loss(outputs, y)
         dh, _, head = self.head.backward(doutputs)
         _, _, body = self.body.backward(
@@ -332,6 +332,10 @@ class SequenceModel:
             training=training,
         )
         return self.head.forward(h)[0]
+
+    def _outputs(self, x, y, initial_state=None, *, training=False):
+        """Return the outputs that are compared with the targets y."""
+        return self.forward(x, initial_state, training=training)
 
     # Loss and metrics: what a classifier and a regressor do not share
 
@@ -422,7 +426,7 @@ class SequenceModel:
         """Return the means of loss and metrics by name."""
         means = Means()
         for x, y in data.batches(batch_size):
-            outputs = self.forward(x)
+            outputs = self._outputs(x, y)
             loss, _ = self.loss(outputs, y)
             means.add(self._values(loss, outputs, y), x.shape[-3])
         return means.values()

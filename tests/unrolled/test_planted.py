@@ -35,6 +35,9 @@ MAKE = {
     ]),
     "dense": lambda r: r.Dense(2, dtype="float64"),
     "attention": lambda r: r.Attention(6, heads=2, dtype="float64"),
+    "translator": lambda r: r.EncoderDecoder(
+        r.LSTM(3, **HOW), r.LSTM(3, **HOW), 3, attention=True
+    ),
     "attention, twice": lambda r: r.Stack([
         r.PositionalEncoding(dtype="float64"),
         r.Attention(4, dtype="float64"),
@@ -104,6 +107,12 @@ def model(unrolled, make):
         unrolled.gradcheck(classifier, inputs(), y=labels).passed
         and unrolled.gradcheck(regressor, inputs(), y=labels[:, :2]).passed
     )
+
+
+def translation(unrolled, make):
+    """The loss of an encoder and decoder, by central differences."""
+    labels = np.random.default_rng(2).integers(3, size=(2, 4))
+    return unrolled.gradcheck(make(unrolled), inputs(), y=labels).passed
 
 
 # What is wrong, which layer shows it, which check must notice, file, source, instead
@@ -203,6 +212,15 @@ PLANTED = [
      "return loss, dlogits / dlogits.dtype.type(n)", "return loss, dlogits"),
     ("half of the squared error's gradient", "RNN", model, "losses",
      "type(2 / n)", "type(1 / n)"),
+    ("the decoder's first state not the encoder's last on the way back", "translator",
+     translation, "seq2seq", "backward(\n            dread, dhanded,",
+     "backward(\n            dread, None,"),
+    ("the context's way to the scores forgotten", "translator", translation, "seq2seq",
+     "dout = dout + dscore @ read", "dout = dout"),
+    ("the encoder's share of the scores forgotten", "translator", translation,
+     "seq2seq", " + dscore.swapaxes(-1, -2) @ h", ""),
+    ("the softmax's own mean not subtracted in a translator", "translator", translation,
+     "seq2seq", "alpha * (dalpha - of_mean)", "alpha * dalpha"),
     ("the direct path one step short", "LSTM", direct, "jacobians",
      "direct[:-1] = np.cumprod(f, axis=0)[::-1]",
      "direct[:-2] = np.cumprod(f, axis=0)[::-1][1:]"),
