@@ -12,7 +12,11 @@ from unrolled.gradcheck import gradcheck
 from unrolled.gru import GRU
 from unrolled.jacobians import jacobians, reach
 from unrolled.lstm import LSTM
-from unrolled.model import SequenceClassifier, SequenceRegressor
+from unrolled.model import (
+    SequenceClassifier,
+    SequenceQuantileRegressor,
+    SequenceRegressor,
+)
 from unrolled.optimizers import SGD, Adam, clip_by_global_norm
 from unrolled.peephole import PeepholeLSTM
 from unrolled.rnn import RNN
@@ -32,6 +36,7 @@ __all__ = [
     "PeepholeLSTM",
     "PositionalEncoding",
     "SequenceClassifier",
+    "SequenceQuantileRegressor",
     "SequenceRegressor",
     "Stack",
     "clip_by_global_norm",

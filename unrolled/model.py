@@ -31,8 +31,10 @@ from unrolled.dense import Dense
 from unrolled.generators import make_generators
 from unrolled.layer import Layer, assign
 from unrolled.losses import (
+    check_quantiles,
     log_softmax,
     mean_squared_error,
+    quantile_loss,
     softmax_cross_entropy,
 )
 from unrolled.optimizers import OPTIMIZERS, Optimizer
@@ -678,6 +680,88 @@ class SequenceRegressor(SequenceModel):
         if self.outputs == 1 and count_axes(y) == len(shape):
             return check_array(name, y, shape, self.body.dtype)[..., None]
         return check_array(name, y, (*shape, self.outputs), self.body.dtype)
+
+
+class SequenceQuantileRegressor(SequenceModel):
+    """Predicts quantiles of each number, so that it says how sure it is.
+
+    A network that is trained for the quantiles 0.05, 0.5 and 0.95 gives a middle value
+    and an interval that should hold nine targets in ten. The loss is `quantile_loss`.
+
+    Args:
+        layers: a recurrent layer, or a list of layers from the input upwards.
+        outputs: how many numbers.
+        quantiles: rising, each between 0 and 1.
+        **options: as for `SequenceModel`.
+
+    Attributes:
+        quantiles: as a tuple.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import LSTM, SequenceQuantileRegressor
+        >>> model = SequenceQuantileRegressor(LSTM(4), 2, [0.1, 0.5, 0.9])
+        >>> x, y = np.ones((8, 5, 1)), np.ones((8, 2))
+        >>> history = model.fit(x, y)
+        >>> model.predict(x).shape  # sequences, numbers, quantiles
+        (8, 2, 3)
+
+    References:
+        Wen, Torkkola, Narayanaswamy & Madeka, "A multi-horizon quantile recurrent
+        forecaster", 2017, arXiv:1711.11053.
+    """
+
+    def __init__(
+        self,
+        layers: Layer | Sequence[Layer],
+        outputs: int,
+        quantiles: Sequence[float] = (0.05, 0.5, 0.95),
+        **options: Any,
+    ) -> None:
+        self.quantiles = tuple(check_quantiles(quantiles).tolist())
+        outputs = check_integer("outputs", outputs, 1)
+        super().__init__(layers, outputs * len(self.quantiles), **options)
+
+    def loss(self, outputs: Array, y: npt.ArrayLike) -> tuple[PerNetwork, Array]:
+        """Return `quantile_loss`."""
+        loss, gradient = quantile_loss(
+            self._by_quantile(outputs), y, self.quantiles, ensemble=self._is_ensemble
+        )
+        return loss, gradient.reshape(np.shape(outputs))
+
+    def predict(self, x: npt.ArrayLike, batch_size: int = 32) -> Array:
+        """Compute the quantiles, batch by batch.
+
+        They are sorted: those of one number may come out in another order, and then
+        the sorted ones are nearer to the true ones.
+
+        Args:
+            x: as for `fit`.
+            batch_size: sequences at a time.
+
+        Returns:
+            `(n, outputs, quantiles)`, or with `return_sequences` `(n, time, outputs,
+            quantiles)`; in an ensemble the networks are one axis more, in front.
+
+        Raises:
+            ValueError: as `fit`.
+
+        References:
+            Chernozhukov, Fernández-Val & Galichon, "Quantile and probability curves
+            without crossing", Econometrica 78 (2010).
+        """
+        return np.sort(self._by_quantile(super().predict(x, batch_size)), axis=-1)
+
+    def _by_quantile(self, outputs):
+        """View `(…, outputs · quantiles)` as `(…, outputs, quantiles)`."""
+        outputs = np.asarray(outputs)
+        return outputs.reshape(*outputs.shape[:-1], -1, len(self.quantiles))
+
+    def _check_targets(self, name, y, shape):
+        numbers = self.outputs // len(self.quantiles)
+        if numbers == 1 and count_axes(y) == len(shape):
+            return check_array(name, y, shape, self.body.dtype)[..., None]
+        return check_array(name, y, (*shape, numbers), self.body.dtype)
 
 
 def _check_verbose(verbose: int | str) -> None:

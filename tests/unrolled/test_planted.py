@@ -115,6 +115,17 @@ def translation(unrolled, make):
     return unrolled.gradcheck(make(unrolled), inputs(), y=labels).passed
 
 
+def quantiles(unrolled, make):
+    """The loss of a model, by central differences, and a number by hand."""
+    y = np.random.default_rng(2).normal(size=(2, 4))
+    model = unrolled.SequenceQuantileRegressor(make(unrolled), 4, [0.1, 0.6])
+    right = unrolled.gradcheck(model, inputs(), y=y).passed
+    model.build(2)
+    model.head.weights["bias"][:] = [0, 1, 10, 11, 20, 21, 30, 31]
+    model.head.weights["kernel"][:] = 0
+    return right and (model.predict(inputs())[0, 1] == [10, 11]).all()
+
+
 # What is wrong, which layer shows it, which check must notice, file, source, instead
 PLANTED = [
     ("a sign", "LSTM", differences, "lstm",
@@ -221,6 +232,11 @@ PLANTED = [
      "seq2seq", " + dscore.swapaxes(-1, -2) @ h", ""),
     ("the softmax's own mean not subtracted in a translator", "translator", translation,
      "seq2seq", "alpha * (dalpha - of_mean)", "alpha * dalpha"),
+    ("the quantile's share on the wrong side", "RNN", quantiles, "losses",
+     "np.where(above, -q, 1 - q)", "np.where(above, 1 - q, -q)"),
+    ("quantiles and numbers mixed up", "RNN", quantiles, "model",
+     "outputs.reshape(*outputs.shape[:-1], -1, len(self.quantiles))",
+     "outputs.reshape(*outputs.shape[:-1], len(self.quantiles), -1).swapaxes(-1, -2)"),
     ("the direct path one step short", "LSTM", direct, "jacobians",
      "direct[:-1] = np.cumprod(f, axis=0)[::-1]",
      "direct[:-2] = np.cumprod(f, axis=0)[::-1][1:]"),
