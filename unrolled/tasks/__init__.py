@@ -1,5 +1,6 @@
 """Sequences to train on: MNIST, and tasks whose answer lies many steps back."""
 
+from unrolled.tasks.dates import dates
 from unrolled.tasks.mnist import load_mnist
 from unrolled.tasks.reber import continual_reber
 from unrolled.tasks.synthetic import (
@@ -17,6 +18,7 @@ __all__ = [
     "adding_problem",
     "continual_reber",
     "copy_memory",
+    "dates",
     "digit_sum",
     "latch",
     "load_mnist",
