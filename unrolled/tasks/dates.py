@@ -120,9 +120,9 @@ def dates(
         ((1000, 28, 41), (1000, 10), 11)
         >>> for text, answer in zip(task.texts[:3], task.answers[:3]):
         ...     print(f"{text:>15} → {answer}")
-        fri 29 oct 2038 → 2038-10-29
-              6/13/2090 → 2090-06-13
-               4.2.2051 → 2051-02-04
+        thu 09 may 1963 → 1963-05-09
+              6/24/2038 → 2038-06-24
+              12.6.1931 → 1931-06-12
     """
     n = check_integer("n", n, 1)
     count = check_integer("count", count, 1)

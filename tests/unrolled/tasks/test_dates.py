@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from unrolled.tasks import dates
 from unrolled.tasks.dates import (
     DAYS,
-    FORMS,
     MONTHS,
     READ,
     STEPS,
@@ -91,7 +90,7 @@ def test_only_the_forms_that_were_asked_for():
 
 
 def test_days_and_forms_are_equally_likely():
-    n = 20_000
+    n = 5000
     task = dates(n, rng(1))
     share = np.bincount(task.forms[:, 0]) / n
     assert abs(share - 1 / 7).max() < SE * np.sqrt(6 / 49 / n)
@@ -128,7 +127,7 @@ def text_of_second(text, steps):
 
 def test_baselines_are_frequencies():
     """Of the place alone: by the calendar, up to the spread of a sample."""
-    n = 20_000
+    n = 5000
     task = dates(n, rng(4))
     place, after = task.baselines.values()
     calendar = [iso_date(day) for day in range(DAYS)]
@@ -136,7 +135,7 @@ def test_baselines_are_frequencies():
     for column in zip(*calendar, strict=True):
         share = np.unique(column, return_counts=True)[1] / DAYS
         entropy -= (share * np.log(share)).sum() / STEPS
-    assert abs(place - entropy) < 0.01
+    assert abs(place - entropy) < 0.02
     assert after < place
     best, better = task.accuracies.values()
     most = [max(map(c.count, set(c))) / n for c in zip(*task.answers, strict=True)]
