@@ -137,11 +137,14 @@ def quantile_loss(
         )
     wanted = _own_or_shared(targets, predictions.shape[:-1], ensemble)
     targets = check_array("targets", targets, wanted, predictions.dtype)
-    q = q.astype(predictions.dtype)
-    error = targets[..., None] - predictions
-    above = error > 0
-    loss, n = _mean(np.where(above, q, q - 1) * error, ensemble)
-    return loss, np.where(above, -q, 1 - q) / predictions.dtype.type(n)
+    # Whole arrays: where a short last axis is broadcast, NumPy takes twice the time.
+    repeated = np.repeat(targets, len(q), axis=-1).reshape(*targets.shape, len(q))
+    copies = predictions.size // len(q)
+    q = np.tile(q.astype(predictions.dtype), copies).reshape(predictions.shape)
+    error = repeated - predictions
+    slope = np.where(error > 0, -q, 1 - q)
+    loss, n = _mean(-slope * error, ensemble)
+    return loss, slope / predictions.dtype.type(n)
 
 
 def check_quantiles(quantiles: Sequence[float]) -> Array:

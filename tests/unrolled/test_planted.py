@@ -116,7 +116,10 @@ def translation(unrolled, make):
 
 
 def quantiles(unrolled, make):
-    """The loss of a model, by central differences, and a number by hand."""
+    """The loss of a model, by central differences, and numbers by hand."""
+    loss, _ = unrolled.losses.quantile_loss([[[1.0, 3.0]]], [[2.0]], [0.1, 0.8])
+    if not np.isclose(loss, (0.1 + 0.2) / 2):
+        return False
     y = np.random.default_rng(2).normal(size=(2, 4))
     model = unrolled.SequenceQuantileRegressor(make(unrolled), 4, [0.1, 0.6])
     right = unrolled.gradcheck(model, inputs(), y=y).passed
@@ -233,7 +236,7 @@ PLANTED = [
     ("the softmax's own mean not subtracted in a translator", "translator", translation,
      "seq2seq", "alpha * (dalpha - of_mean)", "alpha * dalpha"),
     ("the quantile's share on the wrong side", "RNN", quantiles, "losses",
-     "np.where(above, -q, 1 - q)", "np.where(above, 1 - q, -q)"),
+     "np.where(error > 0, -q, 1 - q)", "np.where(error > 0, q - 1, q)"),
     ("quantiles and numbers mixed up", "RNN", quantiles, "model",
      "outputs.reshape(*outputs.shape[:-1], -1, len(self.quantiles))",
      "outputs.reshape(*outputs.shape[:-1], len(self.quantiles), -1).swapaxes(-1, -2)"),
