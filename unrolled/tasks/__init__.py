@@ -3,6 +3,7 @@
 from unrolled.tasks.dates import dates
 from unrolled.tasks.mnist import load_mnist
 from unrolled.tasks.reber import continual_reber
+from unrolled.tasks.series import load_traffic
 from unrolled.tasks.synthetic import (
     Task,
     adding_problem,
@@ -10,10 +11,13 @@ from unrolled.tasks.synthetic import (
     digit_sum,
     latch,
     marker_at_start,
+    one_hot,
     temporal_order,
 )
+from unrolled.tasks.text import Alphabet, load_text
 
 __all__ = [
+    "Alphabet",
     "Task",
     "adding_problem",
     "continual_reber",
@@ -22,6 +26,9 @@ __all__ = [
     "digit_sum",
     "latch",
     "load_mnist",
+    "load_text",
+    "load_traffic",
     "marker_at_start",
+    "one_hot",
     "temporal_order",
 ]
