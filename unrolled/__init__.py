@@ -7,14 +7,20 @@
 from unrolled.attention import Attention, PositionalEncoding
 from unrolled.compose import Bidirectional, Stack
 from unrolled.dense import Dense, Dropout
+from unrolled.generation import generate, sample
 from unrolled.gradcheck import gradcheck
 from unrolled.gru import GRU
 from unrolled.jacobians import jacobians, reach
 from unrolled.lstm import LSTM
-from unrolled.model import SequenceClassifier, SequenceRegressor
+from unrolled.model import (
+    SequenceClassifier,
+    SequenceQuantileRegressor,
+    SequenceRegressor,
+)
 from unrolled.optimizers import SGD, Adam, clip_by_global_norm
 from unrolled.peephole import PeepholeLSTM
 from unrolled.rnn import RNN
+from unrolled.seq2seq import EncoderDecoder
 
 __all__ = [
     "GRU",
@@ -26,13 +32,17 @@ __all__ = [
     "Bidirectional",
     "Dense",
     "Dropout",
+    "EncoderDecoder",
     "PeepholeLSTM",
     "PositionalEncoding",
     "SequenceClassifier",
+    "SequenceQuantileRegressor",
     "SequenceRegressor",
     "Stack",
     "clip_by_global_norm",
+    "generate",
     "gradcheck",
     "jacobians",
     "reach",
+    "sample",
 ]

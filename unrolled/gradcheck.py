@@ -314,6 +314,6 @@ class ModelProblem:
     def outputs(self) -> list[Array]:
         """Compute the loss of each network with the weights as they now are."""
         set_states(self.model.rngs, self.random_states)  # the same dropout masks
-        outputs = self.model.forward(self.x, training=self.training)
+        outputs = self.model._outputs(self.x, self.y, training=self.training)
         loss, _ = self.model.loss(outputs, self.y)
         return [np.asarray(loss)]

@@ -1,4 +1,4 @@
-"""What training minimises: cross-entropy for classes, squared error for numbers."""
+"""What training minimises: cross-entropy, squared error, the loss of quantiles."""
 
 from collections.abc import Sequence
 
@@ -90,6 +90,75 @@ def mean_squared_error(
     error = predictions - targets
     loss, n = _mean(error**2, ensemble)
     return loss, error * error.dtype.type(2 / n)
+
+
+def quantile_loss(
+    predictions: Array,
+    targets: npt.ArrayLike,
+    quantiles: Sequence[float],
+    *,
+    ensemble: bool = False,
+) -> tuple[PerNetwork, Array]:
+    """Compute the mean quantile (pinball) loss, and its gradient.
+
+    For a quantile q and the error e = target − prediction it is q e if e is positive,
+    and (q − 1) e otherwise. Its mean is smallest where a share q of the targets lies
+    below the prediction; for q = 1/2 it is half of the absolute error. At e = 0, where
+    it has a kink, the gradient is that from above the target.
+
+    Args:
+        predictions: `(…, outputs, quantiles)`.
+        targets: `(…, outputs)`; an ensemble may share one set.
+        quantiles: rising, each between 0 and 1.
+        ensemble: whether the first axis holds networks, each with its own loss.
+
+    Returns:
+        `(loss, dpredictions)`: the mean over all entries and quantiles, a float, or
+        `(networks,)` for an ensemble.
+
+    Raises:
+        ValueError: another shape, NaN, not numbers, or quantiles out of range.
+
+    Example:
+        >>> from unrolled.losses import quantile_loss
+        >>> loss, gradient = quantile_loss([[[1.0, 3.0]]], [[2.0]], [0.1, 0.9])
+        >>> print(f"{loss:.2f}", gradient.round(2).tolist())
+        0.10 [[[-0.05, 0.05]]]
+
+    References:
+        Koenker & Bassett, "Regression quantiles", Econometrica 46 (1978).
+    """
+    q = check_quantiles(quantiles)
+    predictions = _read_outputs("predictions", predictions, ensemble)
+    if predictions.shape[-1] != len(q) or predictions.ndim < 2 + ensemble:
+        raise ValueError(
+            f"predictions has shape {predictions.shape}; expected (…, outputs, "
+            f"{len(q)}), one for each of the quantiles"
+        )
+    wanted = _own_or_shared(targets, predictions.shape[:-1], ensemble)
+    targets = check_array("targets", targets, wanted, predictions.dtype)
+    # Whole arrays: where a short last axis is broadcast, NumPy takes twice the time.
+    repeated = np.repeat(targets, len(q), axis=-1).reshape(*targets.shape, len(q))
+    copies = predictions.size // len(q)
+    q = np.tile(q.astype(predictions.dtype), copies).reshape(predictions.shape)
+    error = repeated - predictions
+    slope = np.where(error > 0, -q, 1 - q)
+    loss, n = _mean(-slope * error, ensemble)
+    return loss, slope / predictions.dtype.type(n)
+
+
+def check_quantiles(quantiles: Sequence[float]) -> Array:
+    """Return quantiles as float64, or refuse them.
+
+    Raises:
+        ValueError: not numbers between 0 and 1 in a row, or not rising.
+    """
+    q = check_array("quantiles", quantiles, ("quantiles",), float)
+    if q.min() <= 0 or q.max() >= 1 or (np.diff(q) <= 0).any():
+        raise ValueError(
+            f"quantiles is {q.tolist()}; expected rising numbers between 0 and 1"
+        )
+    return q
 
 
 def _read_outputs(name: str, outputs: npt.ArrayLike, ensemble: bool) -> Array:

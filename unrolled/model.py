@@ -31,11 +31,14 @@ from unrolled.dense import Dense
 from unrolled.generators import make_generators
 from unrolled.layer import Layer, assign
 from unrolled.losses import (
+    check_quantiles,
     log_softmax,
     mean_squared_error,
+    quantile_loss,
     softmax_cross_entropy,
 )
 from unrolled.optimizers import OPTIMIZERS, Optimizer
+from unrolled.recurrence import Recurrent
 from unrolled.training import (
     Data,
     History,
@@ -156,8 +159,7 @@ class SequenceModel:
         data, held_out = self._check_data(x, y), None
         batch_size = check_integer("batch_size", batch_size, 1)
         epochs = check_integer("epochs", epochs, 1)
-        if not isinstance(verbose, (int, str)) or verbose not in (0, 1, 2, "auto"):
-            raise ValueError(f"verbose is {verbose!r}; expected 0, 1, 2 or 'auto'")
+        _check_verbose(verbose)
         validation_split = check_between("validation_split", validation_split, 0, 1)
         if validation_data is not None:
             x, y = check_tuple("validation_data", validation_data, ("x", "y"))
@@ -178,11 +180,64 @@ class SequenceModel:
                 if held_out is not None:
                     on_held_out = self._measure(held_out, batch_size)
                     values |= {f"val_{name}": v for name, v in on_held_out.items()}
-                history.add(values)
-                line = "  ".join(f"{k} {np.mean(v):.4f}" for k, v in values.items())
-                bar.set_postfix_str(line, refresh=False)
-                if verbose == 2:
-                    print(f"Epoch {epoch + 1}/{epochs}  {line}")
+                self._end_of_epoch(history, values, epoch, epochs, verbose, bar)
+        return history
+
+    @staticmethod
+    def _end_of_epoch(history, values, epoch, epochs, verbose, bar):
+        """Keep the values of an epoch, and show them."""
+        history.add(values)
+        line = "  ".join(f"{k} {np.mean(v):.4f}" for k, v in values.items())
+        bar.set_postfix_str(line, refresh=False)
+        if verbose == 2:
+            print(f"Epoch {epoch + 1}/{epochs}  {line}")
+
+    @one_thread
+    def fit_stream(
+        self,
+        x: npt.ArrayLike,
+        y: npt.ArrayLike,
+        *,
+        steps: int,
+        epochs: int = 1,
+        verbose: int | str = "auto",
+    ) -> History:
+        """Train on long streams piece by piece, and carry the state on.
+
+        This is truncated backpropagation through time as it is practised: an update
+        reads the next `steps` steps of all streams, from the states in which the update
+        before left them, and its gradients end where the piece begins. Keras does so
+        with `stateful` layers. Each epoch begins with states of zero.
+
+        Args:
+            x: `(streams, time, features)`: long sequences that are read side by side.
+                In an ensemble each network may have its own, as for `fit`.
+            y: one label or number per step.
+            steps: steps per update; the last piece may be shorter.
+            epochs: how many times to go through the streams.
+            verbose: as for `fit`.
+
+        Returns:
+            `History`: means over the steps of each epoch while the weights change.
+
+        Raises:
+            ValueError: the model was made without `return_sequences`, it has layers
+                whose state cannot be carried on, or as `fit`.
+        """
+        data, steps = self._check_stream(x, y, steps)
+        epochs = check_integer("epochs", epochs, 1)
+        _check_verbose(verbose)
+        history = self.history = History()
+        updates = -(-data.arrays[0].shape[-2] // steps)
+        with progress_bar(epochs * updates, verbose) as bar:
+            for epoch in range(epochs):
+                means, state = Means(), None
+                for x_piece, y_piece in data.pieces(steps):
+                    values = self._training_step(x_piece, y_piece, state)
+                    state = self.state
+                    means.add(values, x_piece.shape[-2])
+                    bar.update()
+                self._end_of_epoch(history, means.values(), epoch, epochs, verbose, bar)
         return history
 
     @one_thread
@@ -241,7 +296,7 @@ class SequenceModel:
             `(loss, gradients, outputs)`: the gradients by the names of `weights`, the
             outputs as `forward` returns them.
         """
-        outputs = self.forward(x, initial_state, training=training)
+        outputs = self._outputs(x, y, initial_state, training=training)
         loss, doutputs = self.loss(outputs, y)
         dh, _, head = self.head.backward(doutputs)
         _, _, body = self.body.backward(
@@ -279,6 +334,10 @@ class SequenceModel:
             training=training,
         )
         return self.head.forward(h)[0]
+
+    def _outputs(self, x, y, initial_state=None, *, training=False):
+        """Return the outputs that are compared with the targets y."""
+        return self.forward(x, initial_state, training=training)
 
     # Loss and metrics: what a classifier and a regressor do not share
 
@@ -319,6 +378,33 @@ class SequenceModel:
         return values if len(values) > 1 else values[0]
 
     @one_thread
+    def evaluate_stream(
+        self, x: npt.ArrayLike, y: npt.ArrayLike, *, steps: int = 256
+    ) -> PerNetwork | tuple[PerNetwork, ...]:
+        """Measure on long streams, read piece by piece with the state carried on.
+
+        Args:
+            x: as for `fit_stream`.
+            y: as for `fit_stream`.
+            steps: steps at a time; only the memory that it takes depends on them.
+
+        Returns:
+            as `evaluate`, means over all steps.
+
+        Raises:
+            ValueError: as `fit_stream`.
+        """
+        data, steps = self._check_stream(x, y, steps)
+        means, state = Means(), None
+        for x_piece, y_piece in data.pieces(steps):
+            outputs = self.forward(x_piece, state)
+            state = self.state
+            loss, _ = self.loss(outputs, y_piece)
+            means.add(self._values(loss, outputs, y_piece), x_piece.shape[-2])
+        values = tuple(as_results(means.values()).values())
+        return values if len(values) > 1 else values[0]
+
+    @one_thread
     def predict(self, x: npt.ArrayLike, batch_size: int = 32) -> Array:
         """Compute the outputs batch by batch.
 
@@ -342,7 +428,7 @@ class SequenceModel:
         """Return the means of loss and metrics by name."""
         means = Means()
         for x, y in data.batches(batch_size):
-            outputs = self.forward(x)
+            outputs = self._outputs(x, y)
             loss, _ = self.loss(outputs, y)
             means.add(self._values(loss, outputs, y), x.shape[-3])
         return means.values()
@@ -449,6 +535,21 @@ class SequenceModel:
 
     # Input
 
+    def check_carries(self) -> None:
+        """Check that all that the layers know of earlier steps is in their states.
+
+        Raises:
+            ValueError: there is a layer of another kind, such as `Attention`, which
+                looks at the steps themselves, or `Bidirectional`, which reads from the
+                end.
+        """
+        for layer in self.body._all_layers():
+            if layer.along_time and not isinstance(layer, (Stack, Recurrent)):
+                raise ValueError(
+                    f"layers has {type(layer).__name__}; expected recurrent layers, "
+                    "whose state can be carried on from piece to piece"
+                )
+
     @property
     def _is_ensemble(self) -> bool:
         return self.networks is not None
@@ -478,6 +579,16 @@ class SequenceModel:
         shape = x.shape[:-1] if self.return_sequences else x.shape[:-2]
         y = self._check_targets(f"{name}y", y, shape)
         return Data(self._check_inputs(x), y)
+
+    def _check_stream(self, x, y, steps):
+        """Return streams with their targets as `Data`, and the steps per piece."""
+        if not self.return_sequences:
+            raise ValueError(
+                "return_sequences is False; expected a model that was made with "
+                "return_sequences=True, which has an output for every step of a stream"
+            )
+        self.check_carries()
+        return self._check_data(x, y), check_integer("steps", steps, 1)
 
 
 class SequenceClassifier(SequenceModel):
@@ -569,6 +680,93 @@ class SequenceRegressor(SequenceModel):
         if self.outputs == 1 and count_axes(y) == len(shape):
             return check_array(name, y, shape, self.body.dtype)[..., None]
         return check_array(name, y, (*shape, self.outputs), self.body.dtype)
+
+
+class SequenceQuantileRegressor(SequenceModel):
+    """Predicts quantiles of each number, so that it says how sure it is.
+
+    A network that is trained for the quantiles 0.05, 0.5 and 0.95 gives a middle value
+    and an interval that should hold nine targets in ten. The loss is `quantile_loss`.
+
+    Args:
+        layers: a recurrent layer, or a list of layers from the input upwards.
+        outputs: how many numbers.
+        quantiles: rising, each between 0 and 1.
+        **options: as for `SequenceModel`.
+
+    Attributes:
+        quantiles: as a tuple.
+
+    Example:
+        >>> import numpy as np
+        >>> from unrolled import LSTM, SequenceQuantileRegressor
+        >>> model = SequenceQuantileRegressor(LSTM(4), 2, [0.1, 0.5, 0.9])
+        >>> x, y = np.ones((8, 5, 1)), np.ones((8, 2))
+        >>> history = model.fit(x, y)
+        >>> model.predict(x).shape  # sequences, numbers, quantiles
+        (8, 2, 3)
+
+    References:
+        Wen, Torkkola, Narayanaswamy & Madeka, "A multi-horizon quantile recurrent
+        forecaster", 2017, arXiv:1711.11053.
+    """
+
+    def __init__(
+        self,
+        layers: Layer | Sequence[Layer],
+        outputs: int,
+        quantiles: Sequence[float] = (0.05, 0.5, 0.95),
+        **options: Any,
+    ) -> None:
+        self.quantiles = tuple(check_quantiles(quantiles).tolist())
+        outputs = check_integer("outputs", outputs, 1)
+        super().__init__(layers, outputs * len(self.quantiles), **options)
+
+    def loss(self, outputs: Array, y: npt.ArrayLike) -> tuple[PerNetwork, Array]:
+        """Return `quantile_loss`."""
+        loss, gradient = quantile_loss(
+            self._by_quantile(outputs), y, self.quantiles, ensemble=self._is_ensemble
+        )
+        return loss, gradient.reshape(np.shape(outputs))
+
+    def predict(self, x: npt.ArrayLike, batch_size: int = 32) -> Array:
+        """Compute the quantiles, batch by batch.
+
+        They are sorted: those of one number may come out in another order, and then
+        the sorted ones are nearer to the true ones.
+
+        Args:
+            x: as for `fit`.
+            batch_size: sequences at a time.
+
+        Returns:
+            `(n, outputs, quantiles)`, or with `return_sequences` `(n, time, outputs,
+            quantiles)`; in an ensemble the networks are one axis more, in front.
+
+        Raises:
+            ValueError: as `fit`.
+
+        References:
+            Chernozhukov, Fernández-Val & Galichon, "Quantile and probability curves
+            without crossing", Econometrica 78 (2010).
+        """
+        return np.sort(self._by_quantile(super().predict(x, batch_size)), axis=-1)
+
+    def _by_quantile(self, outputs):
+        """View `(…, outputs · quantiles)` as `(…, outputs, quantiles)`."""
+        outputs = np.asarray(outputs)
+        return outputs.reshape(*outputs.shape[:-1], -1, len(self.quantiles))
+
+    def _check_targets(self, name, y, shape):
+        numbers = self.outputs // len(self.quantiles)
+        if numbers == 1 and count_axes(y) == len(shape):
+            return check_array(name, y, shape, self.body.dtype)[..., None]
+        return check_array(name, y, (*shape, numbers), self.body.dtype)
+
+
+def _check_verbose(verbose: int | str) -> None:
+    if not isinstance(verbose, (int, str)) or verbose not in (0, 1, 2, "auto"):
+        raise ValueError(f"verbose is {verbose!r}; expected 0, 1, 2 or 'auto'")
 
 
 def _by_part(body: Arrays, head: Arrays) -> Arrays:

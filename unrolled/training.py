@@ -98,6 +98,17 @@ class Data:
             rows = slice(k, k + batch_size)
             yield self.take(rows if order is None else order[..., rows])
 
+    def pieces(self, steps: int) -> Iterator[tuple[Array, ...]]:
+        """Yield all sequences `steps` steps at a time; the last piece may be shorter.
+
+        Args:
+            steps: steps per piece. Every array needs one entry per step.
+        """
+        time = self.arrays[0].ndim - 2
+        for k in range(0, self.arrays[0].shape[time], steps):
+            piece = (*[slice(None)] * time, slice(k, k + steps))
+            yield tuple(a[piece] for a in self.arrays)
+
     def split(self, share: float) -> tuple["Data", "Data"]:
         """Cut off the last `share` of the sequences.
 

@@ -257,3 +257,33 @@ def test_fit_follows_keras(cell):
         ours.evaluate(x, y), theirs.evaluate(x, y, verbose=0), atol=1e-4
     )
     np.testing.assert_allclose(ours.predict(x), theirs.predict(x, verbose=0), atol=1e-4)
+
+
+@pytest.mark.parametrize("cell", ["SimpleRNN", "LSTM", "GRU"])
+def test_streams_follow_keras(cell):
+    """The same pieces in the same order, through Keras's stateful layers."""
+    import keras
+
+    symbols = np.random.default_rng(0).integers(3, size=(4, 25))
+    x, y = np.eye(3, dtype="float32")[symbols[:, :-1]], symbols[:, 1:]
+    layer = {"SimpleRNN": RNN, "LSTM": LSTM, "GRU": GRU}[cell](6)
+    ours = SequenceClassifier(layer, 3, return_sequences=True)
+    ours.build(3)
+    theirs = keras.Sequential([
+        keras.Input((8, 3), batch_size=4),
+        getattr(keras.layers, cell)(6, return_sequences=True, stateful=True),
+        keras.layers.Dense(3),
+    ])
+    theirs.set_weights(ours.get_weights())
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    theirs.compile("adam", loss)
+    history = ours.fit_stream(x, y, steps=8, epochs=3, verbose=0)
+    for expected in history.history["loss"]:
+        theirs.layers[0].reset_state()
+        losses = []
+        for k in (0, 8, 16):
+            theirs.reset_metrics()
+            losses.append(theirs.train_on_batch(x[:, k : k + 8], y[:, k : k + 8]))
+        np.testing.assert_allclose(np.mean(losses), expected, atol=2e-5)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)

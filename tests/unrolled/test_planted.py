@@ -35,6 +35,9 @@ MAKE = {
     ]),
     "dense": lambda r: r.Dense(2, dtype="float64"),
     "attention": lambda r: r.Attention(6, heads=2, dtype="float64"),
+    "translator": lambda r: r.EncoderDecoder(
+        r.LSTM(3, **HOW), r.LSTM(3, **HOW), 3, attention=True
+    ),
     "attention, twice": lambda r: r.Stack([
         r.PositionalEncoding(dtype="float64"),
         r.Attention(4, dtype="float64"),
@@ -104,6 +107,26 @@ def model(unrolled, make):
         unrolled.gradcheck(classifier, inputs(), y=labels).passed
         and unrolled.gradcheck(regressor, inputs(), y=labels[:, :2]).passed
     )
+
+
+def translation(unrolled, make):
+    """The loss of an encoder and decoder, by central differences."""
+    labels = np.random.default_rng(2).integers(3, size=(2, 4))
+    return unrolled.gradcheck(make(unrolled), inputs(), y=labels).passed
+
+
+def quantiles(unrolled, make):
+    """The loss of a model, by central differences, and numbers by hand."""
+    loss, _ = unrolled.losses.quantile_loss([[[1.0, 3.0]]], [[2.0]], [0.1, 0.8])
+    if not np.isclose(loss, (0.1 + 0.2) / 2):
+        return False
+    y = np.random.default_rng(2).normal(size=(2, 4))
+    model = unrolled.SequenceQuantileRegressor(make(unrolled), 4, [0.1, 0.6])
+    right = unrolled.gradcheck(model, inputs(), y=y).passed
+    model.build(2)
+    model.head.weights["bias"][:] = [0, 1, 10, 11, 20, 21, 30, 31]
+    model.head.weights["kernel"][:] = 0
+    return right and (model.predict(inputs())[0, 1] == [10, 11]).all()
 
 
 # What is wrong, which layer shows it, which check must notice, file, source, instead
@@ -203,6 +226,20 @@ PLANTED = [
      "return loss, dlogits / dlogits.dtype.type(n)", "return loss, dlogits"),
     ("half of the squared error's gradient", "RNN", model, "losses",
      "type(2 / n)", "type(1 / n)"),
+    ("the decoder's first state not the encoder's last on the way back", "translator",
+     translation, "seq2seq", "backward(\n            dread, dhanded,",
+     "backward(\n            dread, None,"),
+    ("the context's way to the scores forgotten", "translator", translation, "seq2seq",
+     "dout = dout + dscore @ read", "dout = dout"),
+    ("the encoder's share of the scores forgotten", "translator", translation,
+     "seq2seq", " + dscore.swapaxes(-1, -2) @ h", ""),
+    ("the softmax's own mean not subtracted in a translator", "translator", translation,
+     "seq2seq", "alpha * (dalpha - of_mean)", "alpha * dalpha"),
+    ("the quantile's share on the wrong side", "RNN", quantiles, "losses",
+     "np.where(error > 0, -q, 1 - q)", "np.where(error > 0, q - 1, q)"),
+    ("quantiles and numbers mixed up", "RNN", quantiles, "model",
+     "outputs.reshape(*outputs.shape[:-1], -1, len(self.quantiles))",
+     "outputs.reshape(*outputs.shape[:-1], len(self.quantiles), -1).swapaxes(-1, -2)"),
     ("the direct path one step short", "LSTM", direct, "jacobians",
      "direct[:-1] = np.cumprod(f, axis=0)[::-1]",
      "direct[:-2] = np.cumprod(f, axis=0)[::-1][1:]"),

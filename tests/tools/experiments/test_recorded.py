@@ -16,10 +16,11 @@ from unrolled.course import recorded
 from unrolled.course.recorded import FOLDER, load_recorded
 
 SCRIPTS = record.names()
+RECORDED = sorted(path.stem for path in FOLDER.glob("*.csv"))
 FULL_MNIST = ROOT.parent / "shared" / "data" / "mnist.npz"
 
 
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", RECORDED)
 def test_every_case_has_one_row(name):
     module, runs = record.load(name), load_recorded(name)
     for column in ("early_loss", "seconds", "date", "machine", "python", "numpy"):
@@ -39,7 +40,7 @@ def test_every_case_has_one_row(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("name", RECORDED)
 def test_a_random_row_repeats(name, monkeypatch):
     module, runs = record.load(name), load_recorded(name)
     if getattr(module, "FULL_MNIST", False):
@@ -61,8 +62,10 @@ def test_an_unknown_run_is_refused():
         load_recorded("no-such-run")
 
 
-def test_scripts_and_results_match():
-    assert sorted(p.stem for p in FOLDER.glob("*.csv")) == SCRIPTS
+def test_each_result_has_its_script():
+    assert set(RECORDED) <= set(SCRIPTS)
+    if new := sorted(set(SCRIPTS) - set(RECORDED)):
+        pytest.skip(f"nothing is recorded yet of {new}")
 
 
 @pytest.fixture
