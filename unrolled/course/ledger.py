@@ -102,7 +102,8 @@ def record_claim(
         measured: for each condition there, by its name, what was measured, in one of
             the forms of `measure_effect`; ratios as they are; for a theorem, whether
             the page finds it so; None where nothing could be measured.
-        data: what it was measured on, where the run decides that and the file cannot.
+        data: what it was measured on, where the run decides that and the file cannot;
+            not of conditions that are recorded.
 
     Returns:
         dict from each condition to its outcome: "holds", "not shown" or "shown false".
@@ -129,7 +130,8 @@ def record_claim(
             found = judge_condition(about, measured[condition], level)
         except ValueError as error:
             raise ValueError(f"condition {condition!r} of {name!r}: {error}") from None
-        conditions.append(found | ({"data": data} if data else {}))
+        own = data and not about.get("recorded")
+        conditions.append(found | ({"data": data} if own else {}))
     record = {
         "name": name,
         "verdict": verdict(c["outcome"] for c in counted(conditions)),
@@ -220,7 +222,8 @@ def size(condition: dict[str, Any]) -> str:
         texts = [significant(number) for number in (effect, low, high)]
         return f"{texts[0]} [{texts[1]}, {texts[2]}]"
     digits = max(0, 1 - int(np.floor(np.log10(high - low))))
-    texts = [minus(f"{number:.{digits}f}") for number in (effect, low, high)]
+    form = f".{digits}f" if digits < 7 else ".1e"  # 0.000001, and then 1.0e−07
+    texts = [minus(f"{number:{form}}") for number in (effect, low, high)]
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 

@@ -135,6 +135,16 @@ def test_a_script_prints_the_record(claims, capsys):
     assert "95 % for all of them" in printed
 
 
+def test_a_reader_s_data_are_not_those_of_a_recorded_run(claims, monkeypatch):
+    shown = []
+    monkeypatch.setattr(module, "show", shown.append)
+    later = CLAIMS["gates-help"]["conditions"][3]
+    monkeypatch.setitem(later, "recorded", True)
+    record_claim("gates-help", MEASURED, data="my own digits")
+    found = {c["name"]: c["data"] for c in shown[0]["conditions"]}
+    assert found["short"] == "my own digits" and found["found later"] == "none"
+
+
 def test_what_is_disproved_is_shown_false():
     about = {"name": "c", "metric": "m", "theorem": False, "data": "any"}
     found = judge_condition(about, np.False_, 0.95)
@@ -191,7 +201,7 @@ def test_an_interval_without_ends_says_so_and_is_json():
         (-0.034, 0.036, "0.001 [−0.034, 0.036]"),
         (120.0, 480.0, "300 [120, 480]"),
         (2.0, 2.0, "2"),
-        (-1e-9, 1e-9, "0.0000000000 [−0.0000000010, 0.0000000010]"),
+        (-1e-9, 1e-9, "0.0e+00 [−1.0e−09, 1.0e−09]"),
     ],
 )
 def test_size_has_the_digits_that_its_interval_justifies(low, high, text):
