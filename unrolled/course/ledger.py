@@ -222,7 +222,8 @@ def size(condition: dict[str, Any]) -> str:
         texts = [significant(number) for number in (effect, low, high)]
         return f"{texts[0]} [{texts[1]}, {texts[2]}]"
     digits = max(0, 1 - int(np.floor(np.log10(high - low))))
-    texts = [minus(f"{number:.{digits}f}") for number in (effect, low, high)]
+    form = f".{digits}f" if digits < 7 else ".1e"  # 0.000001, and then 1.0e−07
+    texts = [minus(f"{number:{form}}") for number in (effect, low, high)]
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
