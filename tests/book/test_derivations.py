@@ -103,15 +103,6 @@ PLANTED = [
     (BPTT, "(3.1.15) the gradient for p, not for the scores",
      "d_scores = p - target",
      "d_scores = -target / p"),
-    (BPTT, "take-home code: carry forgotten",
-     "dh = dy_hat[t] @ W_hy.T + carry",
-     "dh = dy_hat[t] @ W_hy.T"),
-    (BPTT, "take-home code: slope of the wrong step",
-     "da[t] = dh * (1 - h[t + 1] ** 2)",
-     "da[t] = dh * (1 - h[t] ** 2)"),
-    (BPTT, "take-home code: h_t for h_{t-1}",
-     "(h[:-1], da)",
-     "(h[1:], da)"),
     (BPTT, "(3.1.16) order of factors",
      "J = np.diag(1 - h[r, row] ** 2) @ W_hh.T @ J",
      "J = J @ np.diag(1 - h[r, row] ** 2) @ W_hh.T"),
@@ -253,12 +244,17 @@ QUICK = {
 
 
 def cells(page):
-    """Source of the code cells, but for the one that installs the package in Colab."""
+    """Source of the code cells of the derivation.
+
+    Left out are the one that installs the package in Colab, and the code to take home,
+    which has a test of its own.
+    """
     return [
         cell["source"]
         for cell in read_page(page)
         if cell["cell_type"] == "code"
         and "remove-cell" not in cell["metadata"].get("tags", [])
+        and not cell["id"].startswith("home-")
     ]
 
 

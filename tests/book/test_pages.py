@@ -210,10 +210,11 @@ def exercises(page):
     found = []
     for cell in read_page(page):
         source = cell["source"]
-        if cell["cell_type"] == "markdown" and re.search(
-            r"^### Exercise", source, re.MULTILINE
-        ):
-            found.append([])
+        if cell["cell_type"] == "markdown":
+            if re.search(r"^### Exercise", source, re.MULTILINE):
+                found.append([])
+            elif found and source.startswith("## "):  # what follows the exercises
+                break
         elif cell["cell_type"] == "code" and found:
             found[-1].append(cell)
     return found
