@@ -19,7 +19,7 @@ from packaging.requirements import Requirement
 from tests.conftest import PAGES, ROOT, read_page
 from unrolled.course import expect_answer
 
-TEACHING = [page for page in PAGES if not page.endswith("index.ipynb")]
+TEACHING = [page for page in PAGES if re.search(r"/\d+-[^/]+$", page)]
 TEMPLATE = ".github/page-template.ipynb"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 

@@ -4,7 +4,7 @@
 * `> **Note** …` quotes, which every notebook reader shows, become boxes.
 * Code is coloured with half the elements.
 * Each page describes itself to search engines, and offers its notebook.
-* The claims ledger executes last, in a plain `jupyter-book build .` too.
+* Pages that read the claims ledger execute last, in a plain `jupyter-book build .` too.
 * Small repairs to the theme's pages, for readers with a screen reader or a console.
 """
 
@@ -38,6 +38,7 @@ BOXES = {
     "Important": nodes.important,
     "Warning": nodes.warning,
 }
+WRITES_LEDGER = re.compile(r"\bwrite_ledger\(")
 FORMULA = re.compile(r"\$([^\s$](?:[^$\n]*[^\s$])?)\$")
 
 
@@ -102,7 +103,10 @@ def offer_ledger(app, exception):
     """Put the ledger as JSON and CSV beside the page that shows it."""
     if exception or app.builder.name != "html":
         return
+    book = Book(Path(app.srcdir), Path(app.srcdir))
     for name in ledger_pages(app, app.env):
+        if not book.code_has(Path(f"{name}.ipynb"), WRITES_LEDGER):
+            continue  # it reads the ledger, and does not show all of it
         write_ledger(read_ledger(executed_pages(app)), Path(app.outdir, name).parent)
 
 
@@ -185,10 +189,11 @@ def repair_page(app, exception):
                     )
                 )
         # Sphinx leaves alone what a cell shows as Markdown: its links name notebooks.
-        for link in soup.select('.cell_output a[href$=".ipynb"]'):
-            target = Path(link["href"]).with_suffix(".html")
+        for link in soup.select('.cell_output a[href*=".ipynb"]'):
+            name, mark, anchor = link["href"].lstrip("#").partition("#")
+            target = name.removesuffix(".ipynb") + ".html"
             if (page.parent / target).exists():
-                link["href"] = target.as_posix()
+                link["href"] = target + mark + anchor
         name = page.relative_to(app.outdir).as_posix()
         lead_here(soup, name, Path(app.outdir), app.config.html_baseurl)
         if for_screens:

@@ -1,0 +1,89 @@
+"""The findings that surprise most, in sentences that the ledger's numbers choose.
+
+Which findings they are stands in `findings.toml`, with a sentence for either outcome;
+nobody types what was measured.
+"""
+
+import functools
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from unrolled.course.ledger import size
+
+WRITTEN: dict[str | None, Any] = {
+    None: lambda number: number,
+    "power of two": lambda number: 2.0**number,
+    "percent": lambda number: 100 * number,
+}
+
+
+@functools.cache
+def load_findings() -> list[dict[str, str]]:
+    """Load the findings.
+
+    Returns:
+        list of dicts with `claim` and `condition`, names in `claims.toml`, `holds` and
+        `false`, a sentence for either outcome, and perhaps `as`, how to write the
+        effect: "power of two" or "percent".
+    """
+    text = Path(__file__).with_name("findings.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)["findings"]
+
+
+def tell_findings(
+    ledger: Iterable[Mapping[str, Any]], confirmed: Mapping[str, Mapping[str, Any]]
+) -> str:
+    """Tell the findings as a numbered list in Markdown.
+
+    Args:
+        ledger: what `read_ledger` returns.
+        confirmed: what `read_confirmation` returns; where it has a condition, its
+            numbers are told instead of this run's.
+
+    Returns:
+        a line for each finding: the claim, what was found, and where.
+    """
+    claims = {row["name"]: row for row in ledger}
+    lines = []
+    for k, finding in enumerate(load_findings(), 1):
+        row = claims[finding["claim"]]
+        fresh = confirmed.get(row["name"], {}).get("conditions", {})
+        here = {condition["name"]: condition for condition in row["conditions"]}
+        found = here[finding["condition"]] | fresh.get(finding["condition"], {})
+        lines.append(f"{k}. *{row['claim']}* {tell(finding, found)} {link(row)}")
+    return "\n".join(lines)
+
+
+def tell(finding: Mapping[str, str], found: Mapping[str, Any]) -> str:
+    """Say what was found of a condition: the sentence that its outcome chooses.
+
+    Args:
+        finding: one of `load_findings`.
+        found: the condition, with its `outcome`, `effect`, `low`, `high` and `kind`.
+    """
+    if found.get("effect") is None or found.get("low") is None:
+        return "This copy of the book holds no record of it yet."
+    effect = written(finding.get("as"), found)
+    if found["outcome"] == "holds":
+        return finding["holds"].format(effect=effect)
+    if found["outcome"] == "shown false":
+        return finding["false"].format(effect=effect)
+    return f"Not shown either way: {effect}, {found['metric']} ({found['name']})."
+
+
+def written(form: str | None, found: Mapping[str, Any]) -> str:
+    """Write an effect and its interval in the form that a finding asks for."""
+    change = WRITTEN[form]
+    ends = {end: change(found[end]) for end in ("effect", "low", "high")}
+    logs = {"ratio": True} if form == "power of two" else {}
+    return size({**found, **ends, **logs}) + (" %" if form == "percent" else "")
+
+
+def link(row: Mapping[str, Any]) -> str:
+    """Link to the section that measures a claim, from a page beside `index`."""
+    chapter, page = (part.split("-")[0] for part in row["page"].split("/"))
+    anchor = re.sub(r"[^a-z0-9]+", "-", row["figure"].casefold()).strip("-")
+    return f"([{chapter}.{page}]({row['page']}.ipynb#{anchor}))"
