@@ -4,6 +4,7 @@
 * `> **Note** …` quotes, which every notebook reader shows, become boxes.
 * Code is coloured with half the elements.
 * Each page describes itself to search engines, and offers its notebook.
+* The search knows sections and their prose.
 * Pages that read the claims ledger execute last, in a plain `jupyter-book build .` too.
 * Small repairs to the theme's pages, for readers with a screen reader or a console.
 """
@@ -27,7 +28,7 @@ from sphinx.highlighting import PygmentsBridge
 from sphinx.transforms import SphinxTransform
 
 from tools.checkout import Book
-from tools.site import head, katex, slim
+from tools.site import head, katex, search, slim
 from tools.site.notebooks import stand_alone
 from tools.site.typeset import Formulas
 from unrolled.course.ledger import read_ledger, write_ledger
@@ -166,6 +167,7 @@ def repair_page(app, exception):
         return
     for_screens = app.builder.name == "html"  # not the one long page for `make pdf`
     sheets, names = [], set()
+    index = search.Index(app.formulas)
     for page in Path(app.outdir).rglob("*.html"):
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
         for summary in soup.select("nav summary"):
@@ -196,11 +198,14 @@ def repair_page(app, exception):
                 link["href"] = target + mark + anchor
         name = page.relative_to(app.outdir).as_posix()
         lead_here(soup, name, Path(app.outdir), app.config.html_baseurl)
+        if name == "search.html":
+            search.use_our_search(soup)
         if for_screens:
             parts = slim.slim_page(soup, page.parent, searches=name == "search.html")
             sheets = max(sheets, parts[0], key=len)  # one page is outside of the theme
             names |= parts[1]
         if name.startswith("book/"):
+            index.add(soup, name)
             base = app.config.html_baseurl
             head.add_metadata(soup, base + name, base, name == "book/index.html")
         offer_notebook(app, soup, page)
@@ -209,6 +214,7 @@ def repair_page(app, exception):
             (takes.p or takes).append(f", {seconds:.0f} seconds to run")
         page.write_text(app.formulas.fill(str(soup)), encoding="utf-8")
     if for_screens:
+        index.write(app.outdir)
         slim.slim_site(app.outdir, sheets, names | app.formulas.classes())
 
 
