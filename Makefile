@@ -91,7 +91,7 @@ lock: install-test  ## solve the locks anew from the lists, prove and write them
 upgrade: install-test  ## raise every pin to its newest version, then lock
 	@$(BIN)/python -m tools.lock --upgrade
 
-pdf: install-test book  ## print the whole book to a PDF, which joins the site (needs Chromium)
+pdf: install-test book  ## print the book to PDFs, for students and for teachers, which join the site (needs Chromium)
 	@$(BIN)/python -m tools.site.pdf
 
 lighthouse: install-test assignments book  ## score every page as a phone sees it (PAGES=…; needs Chromium; 30 min)

@@ -1,4 +1,7 @@
-"""Print the whole book to one PDF, with outline, from the built pages: `make pdf`."""
+"""Print the whole book to PDFs, with outlines, from the built pages: `make pdf`.
+
+In the students' edition solutions are closed, in the teachers' they are open.
+"""
 
 import shutil
 from pathlib import Path
@@ -15,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 BOOK = Book(ROOT, ROOT / "_build")
 WORK = ROOT / "_build" / "pdf"
 PRINTED = WORK / "printed.pdf"
-TARGET = BOOK.html / "_downloads" / "gates-and-gradients.pdf"
+DOWNLOADS = BOOK.html / "_downloads"
+# Each edition, and whether its solutions are open.
+EDITIONS = {"gates-and-gradients.pdf": False, "gates-and-gradients-teachers.pdf": True}
 FOOT = """<div style="font: 8px sans-serif; width: 100%; text-align: center">
 <span class="pageNumber"></span></div>"""
 
@@ -29,7 +34,8 @@ section > :last-child { margin-bottom: 0; }  /* no empty page after it */
 p { margin-bottom: 0.8em; orphans: 3; widows: 3; }
 * { animation: none !important; transition: none !important; }
 .bd-main .admonition { box-shadow: none !important; }  /* it would become a picture */
-details > summary { display: none !important; }
+details[open] > summary { display: none !important; }
+details:not([open]) .collapsed::after { content: " on the site" }
 img, table, pre, .cell_input, .katex-display, .admonition { break-inside: avoid; }
 .long, .long pre { break-inside: auto; orphans: 5; widows: 5; }
 .bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .prev-next-footer,
@@ -45,10 +51,14 @@ div.highlight pre, .cell_output pre {
 }
 .cell_output img { max-width: 32em; }
 """
-# Folded solutions are open on paper, links lose the sign beside each heading, and only
-# long cells may go on overleaf.
-PREPARE = """() => {
-  document.querySelectorAll("details").forEach((part) => { part.open = true; });
+# Folded code is open on paper; solutions, and the checks that tell them, only for
+# teachers. Links lose the sign beside each heading. Only long cells may go on overleaf.
+PREPARE = """(withSolutions) => {
+  document.querySelectorAll("details").forEach((part) => {
+    const code = part.querySelector("pre")?.textContent ?? "";
+    const tells = /^\\s*(# @title Solution|expect_answer)/.test(code);
+    part.open = withSolutions || !tells;
+  });
   document.querySelectorAll(".headerlink").forEach((sign) => sign.remove());
   document.querySelectorAll(".cell_input").forEach((cell) => {
     cell.classList.toggle("long", cell.innerText.split("\\n").length > 20);
@@ -76,39 +86,45 @@ def print_book():
     built = WORK / "_build" / "singlehtml"
     if status != 0 or not (built / "book" / "index.html").exists():
         print(output)
-        print(f"The book was not printed; {TARGET} is as it was.")
+        print(f"The book was not printed; what is in {DOWNLOADS} is as it was.")
         return 1
     # Sphinx writes the addresses of pictures and styles as if it lay one folder up.
     whole = (built / "book" / "index.html").rename(built / "whole.html")
+    DOWNLOADS.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         chromium = launch(playwright)
         page = chromium.new_page(color_scheme="light")
         page.goto(whole.as_uri())
         page.wait_for_load_state("networkidle")
         page.add_style_tag(content=STYLE)
-        page.evaluate(PREPARE)
-        page.pdf(
-            path=PRINTED,
-            format="A4",
-            margin={"top": "18mm", "bottom": "18mm", "left": "22mm", "right": "22mm"},
-            display_header_footer=True,
-            header_template="<span></span>",
-            footer_template=FOOT,
-            print_background=True,
-            outline=True,
-            tagged=True,
-        )
+        for name, with_solutions in EDITIONS.items():
+            page.evaluate(PREPARE, with_solutions)
+            print_edition(page, DOWNLOADS / name)
         chromium.close()
-    TARGET.parent.mkdir(exist_ok=True)
-    part = TARGET.with_suffix(".part")
+    return 0
+
+
+def print_edition(page, target):
+    """Print an open page, as it is prepared, to a PDF."""
+    page.pdf(
+        path=PRINTED,
+        format="A4",
+        margin={"top": "18mm", "bottom": "18mm", "left": "22mm", "right": "22mm"},
+        display_header_footer=True,
+        header_template="<span></span>",
+        footer_template=FOOT,
+        print_background=True,
+        outline=True,
+        tagged=True,
+    )
+    part = target.with_suffix(".part")
     with pikepdf.open(PRINTED) as printed:  # Chromium compresses half of what it writes
         with printed.open_outline() as outline:
             mend_titles(outline.root)
         streams = pikepdf.ObjectStreamMode.generate
         printed.save(part, object_stream_mode=streams, linearize=True)
-    part.replace(TARGET)
-    print(f"The book is at {TARGET}")
-    return 0
+    part.replace(target)
+    print(f"The book is at {target}")
 
 
 def mend_titles(items):

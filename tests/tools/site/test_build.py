@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import io
 import json
 import os
 import shutil
@@ -20,8 +21,9 @@ from sphinx.errors import ExtensionError
 
 from tests.conftest import ROOT, write_page, write_small_book
 from tools import checkout, console
-from tools.site import build, extension, notebooks
-from tools.site.typeset import NODE, Formulas, Typesetter
+from tools.browser import new_page
+from tools.site import build, extension, notebooks, pdf
+from tools.site.typeset import NODE, Formulas, Typesetter, allow_breaks, in_parts
 from unrolled import tasks
 
 NOTE_RUN = "import os\nopen(os.environ['RUNS'], 'a').write('{} ')\n"
@@ -735,21 +737,72 @@ def test_diagrams_are_drawn_with_their_words(path, tmp_path):
 
 
 def test_the_book_as_a_pdf(book, browser):
-    """Whole, and with an outline that names its pages."""
+    """Whole, for students and for teachers, with an outline that names its pages."""
     command = [sys.executable, "-m", "tools.site.pdf"]
     result, _ = run(book, command=command)
     assert result.returncode == 0, result.stdout + result.stderr
-    path = book / "_build/html/_downloads/gates-and-gradients.pdf"
-    assert str(path) in result.stdout
-    with pikepdf.open(path) as pdf, pdf.open_outline() as outline:
-        assert len(pdf.pages) >= 4
-        assert [item.title for item in outline.root] == ["Words"]
-        titles = [item.title for item in outline.root[0].children]
-        assert titles == ["Plain", "Uses", "Ledger"]
+    paths = [book / "_build/html/_downloads" / name for name in pdf.EDITIONS]
+    assert len(paths) == 2
+    for path in paths:
+        assert str(path) in result.stdout
+        with pikepdf.open(path) as printed, printed.open_outline() as outline:
+            assert len(printed.pages) >= 4
+            assert [item.title for item in outline.root] == ["Words"]
+            titles = [item.title for item in outline.root[0].children]
+            assert titles == ["Plain", "Uses", "Ledger"]
     append(book / "book/_assets/gates.css", "p {}")
     result, _ = run(book, command=command)
     assert result.returncode == 2 and "make book" in result.stderr
-    assert path.exists()
+    assert all(path.exists() for path in paths)
+
+
+FOLDS = {
+    "hide-input": "import numpy",
+    "hide-cell": "assert x > 0  # what the page claims",
+    "hide-cell solution": "\n# @title Solution\nx = 1",
+    "hide-cell check": "expect_answer(x=x)",
+}
+
+
+def printed_folds(browser, prepare):
+    """Which of four folds are on paper when a page is printed that `prepare` had."""
+    page = new_page(browser)
+    # Each has as many sheets as its own power of two.
+    sheet = '<div style="break-before: page">x</div>'
+    html = "".join(
+        f"""<div class="cell tag_{kind}"><details><summary>Show</summary>
+        <pre>{code}</pre>{sheet * 2**number}</details></div>"""
+        for number, (kind, code) in enumerate(FOLDS.items())
+    )
+    page.set_content(f"<main>{html}</main>")
+    css = (ROOT / "book/_assets/gates.css").read_text("utf-8")
+    page.add_style_tag(content=css)
+    prepare(page)
+    with pikepdf.open(io.BytesIO(page.pdf())) as printed:
+        sheets = len(printed.pages) - 1
+    page.context.close()
+    return [kind for number, kind in enumerate(FOLDS) if sheets >> number & 1]
+
+
+@pytest.mark.parametrize("edition", pdf.EDITIONS)
+def test_solutions_are_open_for_teachers_alone(browser, edition):
+    """Also the checks that tell them; other folded code is open for all."""
+
+    def prepare(page):
+        page.add_style_tag(content=pdf.STYLE)
+        page.evaluate(pdf.PREPARE, pdf.EDITIONS[edition])
+
+    is_for_teachers = "teachers" in edition
+    seen = list(FOLDS)[: None if is_for_teachers else 2]
+    assert printed_folds(browser, prepare) == seen
+
+
+def test_a_printed_page_keeps_its_solutions_closed(browser):
+    """Unless the reader has opened them."""
+    assert printed_folds(browser, lambda _: None) == ["hide-input"]
+    opens = "document.querySelector('.solution > details').open = true"
+    seen = printed_folds(browser, lambda page: page.evaluate(opens))
+    assert seen == ["hide-input", "hide-cell solution"]
 
 
 # KaTeX
@@ -771,6 +824,23 @@ def test_formulas_with_any_letters(katex):
     typesetter.close()
     assert process.returncode == 0
     assert ">x<" in typesetter.render("x")  # it starts again
+    typesetter.close()
+
+
+def test_lines_break_between_formulas_first(katex):
+    """Parts end with a wide space, but not with one inside of a table."""
+    typesetter = Typesetter(katex)
+    pair = r"a = b, \qquad c = \begin{cases} 1 & x \quad y \end{cases} \tag{1}"
+    assert allow_breaks(pair).count("allowbreak") == 1
+    html = in_parts(typesetter.render(allow_breaks(pair), {"displayMode": True}))
+    soup = BeautifulSoup(html, "html.parser")
+    body, number = soup.select(".katex-html > *")
+    assert body["class"] == ["body"] and number["class"] == ["tag"]
+    assert body.select_one(".part").get_text() == "a=b,"
+    assert len(body.select(":scope > .part")) == 2
+    assert len(body.select(":scope > .part > .base")) == 4
+    inline = typesetter.render("x")
+    assert in_parts(inline) == inline
     typesetter.close()
 
 

@@ -14,6 +14,7 @@ from tests.conftest import PAGES, ROOT, read_page
 from tools.browser import new_page, open_page
 from tools.site import slim
 from tools.site.extension import FORMULA
+from tools.site.pdf import EDITIONS
 
 LESSON = "LearningResource"
 WITH_PICTURES = "document.querySelectorAll('img').forEach(i => i.loading = 'eager')"
@@ -339,8 +340,9 @@ def test_map_of_the_site(site, soups):
     base = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["html"]["baseurl"]
     assert {f"{base}{path}" for path in soups if path.startswith("book/")} <= listed
     assert (site / "_static/card.png").exists()
-    printed = f"{base}_downloads/gates-and-gradients.pdf"  # `make pdf` puts it there
-    assert soups["book/index.html"].select(f'a[href="{printed}"]')
+    for name in EDITIONS:  # `make pdf` puts them there
+        printed = f"{base}_downloads/{name}"
+        assert soups["book/index.html"].select(f'a[href="{printed}"]')
     missing = soups["404.html"]
     for tag in missing.select("link[href], script[src], a[href], img[src]"):
         link = tag.get("href") or tag.get("src")
