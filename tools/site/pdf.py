@@ -35,7 +35,7 @@ p { margin-bottom: 0.8em; orphans: 3; widows: 3; }
 * { animation: none !important; transition: none !important; }
 .bd-main .admonition { box-shadow: none !important; }  /* it would become a picture */
 details[open] > summary { display: none !important; }
-details:not([open]) .collapsed::after { content: " on the site" }
+details > summary { list-style: none; }
 img, table, pre, .cell_input, .katex-display, .admonition { break-inside: avoid; }
 .long, .long pre { break-inside: auto; orphans: 5; widows: 5; }
 .bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article, .prev-next-footer,
@@ -58,6 +58,8 @@ PREPARE = """(withSolutions) => {
     const code = part.querySelector("pre")?.textContent ?? "";
     const tells = /^\\s*(# @title Solution|expect_answer)/.test(code);
     part.open = withSolutions || !tells;
+    const words = part.querySelector(".collapsed");
+    if (words) words.textContent = words.textContent.replace("Show", "On the site:");
   });
   document.querySelectorAll(".headerlink").forEach((sign) => sign.remove());
   document.querySelectorAll(".cell_input").forEach((cell) => {

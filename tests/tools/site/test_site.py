@@ -194,7 +194,7 @@ COLOURS = {"runOnly": ["color-contrast", "link-in-text-block"]}
 
 
 def pages_to_open():
-    others = ["search.html", "book/api/index.html", "book/api/networks.html"]
+    others = ["search.html?q=gate", "book/api/index.html", "book/api/networks.html"]
     return [page.replace(".ipynb", ".html") for page in PAGES] + others
 
 
