@@ -187,6 +187,22 @@ def test_a_slider_moves_its_own_weight(show):
     assert f" c = {c:.3g}" in page.locator(".cell-read").inner_text()
 
 
+def test_start_again(show):
+    """As the page had it, and the keyboard stays where it was."""
+    page = show("LSTM", "counter")
+    before = said(page)
+    writes = page.get_by_role("group", name="write")
+    writes.get_by_role("button", name="step 20").click()
+    page.get_by_role("slider", name="bias").fill("-2")
+    page.get_by_role("button", name="GRU").click()
+    again = page.get_by_role("button", name="Start again")
+    again.focus()
+    page.keyboard.press("Enter")
+    assert said(page) == before
+    assert page.locator("button[aria-pressed=true]", has_text="counter").count()
+    assert again.evaluate("e => e === document.activeElement")
+
+
 @pytest.mark.parametrize("width", [320, 500, 1600])
 def test_nothing_jumps_and_nothing_is_cut(show, width):
     page = show("LSTM", "keras", width=width)
