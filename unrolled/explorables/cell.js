@@ -254,11 +254,14 @@ function render({ model, el }) {
     const middle = (k) => x(k + 1.5), curve = (name) => `M${steps.map((now, k) => `${middle(k)} ${z(now[name])}`).join("L")}`;
     text(LEFT, from - 24, fill(words.gradient, { T }), { class: "muted" });
     key(LEFT, from - 8, "", "gradient", words.total[state]);
-    parts.push(draw("rect", { class: "kept", x: LEFT + width() * 0.7, y: from - 17, width: 22, height: 10 }));
-    text(LEFT + width() * 0.7 + 27, from - 8, words.kept, { class: "muted" });
+    const right = LEFT + Math.min(width() * 0.7, width() - 96);
+    if (width() > 270) {  // on the narrowest screens there is no room to say so
+      parts.push(draw("rect", { class: "kept", x: right, y: from - 17, width: 22, height: 10 }));
+      text(right + 27, from - 8, words.kept, { class: "muted" });
+    }
     inside(from - 2, deep + 4, curve("total"), "gradient");
     if (keeps) {
-      key(LEFT + width() * 0.37, from - 8, "direct", "", words.direct[keeps]);
+      key(LEFT + Math.max(width() * 0.37, 96), from - 8, "direct", "", words.direct[keeps]);
       inside(from - 2, deep + 4, curve("direct"), "direct");
     }
     for (let t = 1; t <= T; t++) if (t === 1 || t === T || (t % 6 === 0 && T - t > 2)) text(x(t + 0.5), 412, String(t), { "text-anchor": "middle", class: "muted" });

@@ -139,14 +139,14 @@ WORDS: dict[str, Any] = {
     "direct": {"f": "direct: ∏ f", "z": "direct: ∏ z"},
     "fates": ["vanishes", "is kept", "explodes"],
     "sentence": {
-        "LSTM": "With f = σ(b) = {gate}, half of what is held is gone after {half} "
-        "steps. At the end the cell holds {held} and shows {shown}. Of a gradient at "
-        "step {T}, {direct} comes back to step 1 along the forget gates alone, and "
-        "{total} by all paths: it {fate}.",
-        "GRU": "With z = σ(b) = {gate}, half of what is held is gone after {half} "
-        "steps. At the end the unit holds {held}. Of a gradient at step {T}, {direct} "
-        "comes back to step 1 along the update gates alone, and {total} by all "
-        "paths: it {fate}.",
+        "LSTM": "At rest the forget gate is σ(b) = {gate}: half of what is held is "
+        "gone after {half} steps. At the end the cell holds {held} and shows {shown}. "
+        "Of a gradient at step {T}, {direct} comes back to step 1 along the direct "
+        "path, the forget gates alone, and {total} in total: it {fate}.",
+        "GRU": "At rest the update gate is σ(b) = {gate}: half of what is held is gone "
+        "after {half} steps. At the end the unit holds {held}. Of a gradient at step "
+        "{T}, {direct} comes back to step 1 along the direct path, the update gates "
+        "alone, and {total} in total: it {fate}.",
         "RNN": "A step back multiplies a gradient by W (1 − h²): by {rest} where h is "
         "0, and by {end} at the last step, where h is {held}. Of a gradient at step "
         "{T}, {total} comes back to step 1: it {fate}.",

@@ -42,7 +42,7 @@ function toPixels(strokes, SIDE, document) {
 
 /** Make drawing paper of a canvas with SIDE rows and columns. `on` hears of what happens:
  *  `drawing()` says whether a stroke may go on; `clear()`, `begin()`, `finish()` that the
- *  reader wants clean paper, puts the pen down, lifts it; `tap(event)` of a touch while
+ *  reader wants clean paper, puts the pen down, lifts it; `tap(event)` of a finger while
  *  nobody draws; `draw()` that the paper has to be drawn again. */
 export function drawingPaper(canvas, SIDE, on) {
   let strokes = [], stroke = null, cursor = [SIDE / 2, SIDE / 2], byKeys = false, penDown = false;
@@ -64,7 +64,7 @@ export function drawingPaper(canvas, SIDE, on) {
   };
   canvas.onpointerdown = (event) => {
     if (event.button || !event.isPrimary) return;
-    if (event.pointerType === "touch" && !on.drawing()) { on.tap(event); return; }
+    if (event.pointerType === "touch" && !on.drawing()) return;
     event.preventDefault();
     canvas.setPointerCapture(event.pointerId);
     penDown = byKeys = false;
@@ -76,6 +76,7 @@ export function drawingPaper(canvas, SIDE, on) {
     stroke.push(...(all.length ? all : [event]).map(place));
     on.draw();
   };
+  canvas.onclick = (event) => { if (!on.drawing()) on.tap(event); };
   canvas.onpointerup = canvas.onpointercancel = canvas.onblur = finish;
   canvas.onkeydown = ({ key }) => {
     const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];

@@ -40,8 +40,9 @@ function render({ model, el }) {
   const panel = (kind, title, about) => {
     const canvas = make("canvas", { role: "img", "aria-label": about });
     const box = make("div", { className: `read-panel ${kind}` }, title, canvas);
-    canvas.onpointerdown = canvas.onpointermove = (event) => { // to point at a row is to go there
-      if (event.buttons === 1 && !drawing) goToPoint(event);
+    canvas.onclick = goToPoint; // of a finger, which may only be scrolling the page, the tap counts
+    canvas.onpointerdown = canvas.onpointermove = (event) => {
+      if (event.buttons === 1 && event.pointerType !== "touch") goToPoint(event);
     };
     board.append(box);
     return { box, canvas, title };
@@ -64,13 +65,12 @@ function render({ model, el }) {
     const cells = panel(n ? "units" : "units first", head(""), fill(words.units, { name, units }));
     cells.symbol = make("span");
     cells.title.append(make("span", { className: "whose" }, `${name}: `), cells.symbol);
-    const { canvas } = cells, goThere = canvas.onpointerdown;
+    const { canvas } = cells, goThere = canvas.onpointermove;
     const unitAt = ({ offsetX }) => ({ n, k: Math.max(0, Math.min(units - 1, Math.floor((units * offsetX) / canvas.clientWidth))) });
-    canvas.onpointerdown = (event) => { // to click is to keep the unit
-      const { k } = unitAt(event);
-      [whose.value, unit.value] = [name, k + 1];
+    canvas.onclick = (event) => { // keeps the unit
+      [whose.value, unit.value] = [name, unitAt(event).k + 1];
       pick();
-      goThere(event);
+      goToPoint(event);
     };
     canvas.onpointermove = (event) => {
       const at = unitAt(event), moved = pointed?.k !== at.k && event.pointerType === "mouse";
@@ -200,7 +200,7 @@ function render({ model, el }) {
     show(t);
     tell(t === SIDE ? verdict() : t ? said(t) : "");
   }
-  function goToPoint({ offsetY, target }) {
+  function goToPoint({ offsetY, target }) { // to point at a row is to go there
     go(Math.min(SIDE, Math.floor((SIDE * offsetY) / target.clientHeight) + 1));
   }
   function watch() {

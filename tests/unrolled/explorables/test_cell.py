@@ -127,7 +127,7 @@ def said(page):
 
 def test_says_what_holds(show):
     page = show("LSTM", "keras")
-    assert "0.731, half of what is held is gone after 2.2 steps" in said(page)
+    assert "0.731: half of what is held is gone after 2.2 steps" in said(page)
     assert "it vanishes" in said(page)
     page.get_by_role("button", name="counter").click()
     assert "holds 2 and" in said(page) and "it is kept" in said(page)

@@ -279,6 +279,31 @@ def test_a_7_by_touch(show):
     assert said(page) == dict.fromkeys(("RNN", "LSTM", "GRU"), 7)
 
 
+def test_a_finger_that_scrolls_changes_nothing(show):
+    """The board fills a phone's screen; to scroll over it is not to play with it."""
+    page = show(width=390, has_touch=True, is_mobile=True)
+    wire = page.context.new_cdp_session(page)
+    question = asked(page)
+    for canvas in page.locator(".read-panel canvas").all()[:4]:
+        box = canvas.bounding_box()
+        x, y = box["x"] + 20, box["y"] + 50
+
+        def touch(kind, *points):
+            at = [{"x": x, "y": y - up} for up in points]  # noqa: B023
+            wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+        touch("touchStart", 0)
+        for up in range(5, 50, 5):
+            touch("touchMove", up)
+        touch("touchEnd")
+        page.evaluate("scrollTo(0, 0)")
+        assert asked(page) == question
+        assert page.get_by_role("slider", name="Rows read").input_value() == str(HALF)
+    page.locator(".answers canvas").first.tap(position={"x": 20, "y": 50})
+    row = int(page.get_by_role("slider", name="Rows read").input_value())
+    assert row == int(28 * 50 / (28 * 7)) + 1
+
+
 def test_a_7_by_keys(show):
     page = show()
     page.locator(".paper canvas").focus()
