@@ -2,6 +2,8 @@
 
    A weight vector is [bias, of write, of erase, of h]. Steps count from 1. */
 
+import { elements, fill } from "./elements.js";
+
 const WEIGHTS = ["bias", "write", "erase", "h"];
 const sigmoid = (a) => 1 / (1 + Math.exp(-a));
 const slope = (gate) => gate * (1 - gate);  // of σ
@@ -80,54 +82,14 @@ export function number(value, digits = 3) {
 const place = (value) => Math.sign(value) * Math.sqrt(Math.abs(value));
 const valueAt = (at) => Number((Math.sign(at) * at * at).toFixed(Math.abs(at) < 2 ? 2 : 1));
 const SUBSCRIPT = /_(\w)/;  // as in dc_T
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
-
-const CSS = `
-.cell-choice { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; padding-bottom: 8px; }
-.explorable .cell-choice button { padding: 0 0.6rem; }
-.cell-choice > span { font-size: 0.9rem; color: var(--muted); margin-right: 2px; }
-.cell-sliders { display: grid; grid-template-columns: repeat(2, 1fr); gap: 2px 20px; margin: 0 0 10px; }
-.cell-sliders label { display: block; min-width: 0; }
-.cell-sliders label > span { display: flex; justify-content: space-between; gap: 6px; white-space: nowrap; }
-.cell-sliders b { font-weight: 600; font-variant-numeric: tabular-nums; }
-.cell-sliders .cell-of { color: var(--muted); overflow: hidden; text-overflow: ellipsis; }
-.cell-marks { display: grid; grid-template-columns: 46px 1fr; align-items: center; margin: 0 0 4px; }
-.cell-marks > span { font-size: 0.85rem; color: var(--muted); }
-.cell-marks > div { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; }
-.explorable .cell-marks button { min-width: 0; min-height: 30px; padding: 0; border-width: 1px 0 1px 1px; border-radius: 0; font-size: 0.75rem; line-height: 1; overflow: hidden; }
-.explorable .cell-marks button:last-child { border-right-width: 1px; border-radius: 0 5px 5px 0; }
-.explorable .cell-marks button:first-child { border-radius: 5px 0 0 5px; }
-.explorable .cell-marks button:focus-visible { position: relative; z-index: 1; outline-offset: 1px; }
-.explorable .cell-erase button[aria-pressed="true"] { background: var(--muted); border-color: var(--muted); }
-.cell-chart > svg { display: block; width: 100%; height: 404px; overflow: visible; font-size: 12px; }
-.cell-chart .name { font-style: italic; font-size: 14px; }
-.cell-chart .muted { color: var(--muted); }
-.cell-chart .state { color: var(--state); } .cell-chart .gradient { color: var(--gradient); }
-.cell-chart path { fill: none; stroke: currentColor; stroke-width: 2.2; stroke-linejoin: round; }
-.cell-chart .thin { stroke-width: 1.4; stroke-dasharray: 4 2; } .cell-chart .direct { stroke-dasharray: 6 3; stroke-width: 1.8; }
-.cell-chart .frame { stroke: var(--line); stroke-width: 1; } .cell-chart .bar { fill: currentColor; opacity: 0.75; }
-.cell-chart .ground, .cell-chart .kept { fill: var(--soft); } .cell-chart .at { fill: var(--state); opacity: 0.13; }
-.explorable .cell-read { margin: 2px 0 4px; color: var(--muted); font-size: 0.85rem; min-height: 2.9em; font-variant-numeric: tabular-nums; }
-.explorable .cell-said { margin: 0; min-height: 10.2em; }
-@container explorable (min-width: 460px) { .explorable .cell-said { min-height: 6em; } }
-@container explorable (min-width: 620px) {
-  .cell-sliders { grid-template-columns: repeat(4, 1fr); }
-  .explorable .cell-said { min-height: 4.6em; } .explorable .cell-read { min-height: 1.5em; }
-}`;
 
 function render({ model, el }) {
   const doc = el.ownerDocument, win = doc.defaultView;
   const words = model.get("words"), presets = model.get("presets"), T = model.get("steps");
-  const marks = { write: new Set(model.get("write")), erase: new Set(model.get("erase")) };
-  let kind = model.get("model"), preset = model.get("preset"), block = model.get("block");
-  let weights = structuredClone(presets[kind][preset]), steps = [], at = null;
+  const marks = { write: new Set(), erase: new Set() };
+  let kind, preset, block, weights, steps = [], at = null;
 
-  const make = (tag, props = {}, ...inside) => {
-    const made = Object.assign(doc.createElement(tag), props);
-    for (const name in props) if (name.includes("-") || name === "role") made.setAttribute(name, props[name]);
-    made.append(...inside);
-    return made;
-  };
+  const { make, button } = elements(doc);
   const draw = (tag, props = {}, ...inside) => {
     const made = doc.createElementNS("http://www.w3.org/2000/svg", tag);
     for (const name in props) made.setAttribute(name, props[name]);
@@ -137,8 +99,8 @@ function render({ model, el }) {
 
   /* Controls */
   const choice = (label, options, chosen, pick) => make("div", { role: "group", className: "cell-choice", "aria-label": label },
-    make("span", {}, label), ...Object.entries(options).map(([name, text]) => make("button", {
-      type: "button", "aria-pressed": String(name === chosen), onclick: () => pick(name) }, text)));
+    make("span", {}, label), make("div", {}, ...Object.entries(options).map(([name, text]) =>
+      button(text, () => pick(name), { "aria-pressed": String(name === chosen) }))));
   const pick = (options, names) => Object.fromEntries(names.map((name) => [name, options[name]]));
   const kinds = make("div"), starts = make("div"), blocks = make("div");
   const sliders = make("div", { className: "cell-sliders" });
@@ -155,7 +117,7 @@ function render({ model, el }) {
     renew(kinds, choice(words.cell, pick(words.models, Object.keys(presets)), kind, (name) => {
       kind = name;
       block = CELLS[kind].keeps ?? "h";
-      load(Object.keys(presets[kind]).includes(preset) ? preset : Object.keys(presets[kind])[0]);
+      load(presets[kind][preset] ? preset : Object.keys(presets[kind])[0]);
     }));
     renew(starts, choice(words.start, pick(words.presets, Object.keys(presets[kind])), preset, load));
     renew(blocks, choice(words.weights, pick(words.blocks[kind], CELLS[kind].blocks), block, (name) => { block = name; controls(); }));
@@ -184,19 +146,25 @@ function render({ model, el }) {
     update();
   };
 
+  /** As the page has it. */
+  function begin() {
+    kind = model.get("model");
+    block = model.get("block");
+    at = null;
+    for (const name in marks) marks[name] = new Set(model.get(name));
+    load(model.get("preset"));
+  }
+
   /* Where to write and to erase: one stop for the tabulator each, arrows lead along. */
-  const strip = (name, sign) => {
-    const buttons = Array.from({ length: T }, (_, k) => make("button", {
-      type: "button", tabIndex: k ? -1 : 0, "aria-label": fill(words.step, { t: k + 1 }),
-      onclick: () => { marks[name].delete(k + 1) || marks[name].add(k + 1); show(); update(); },
+  const SIGNS = { write: "▼", erase: "✕" }, strips = {};
+  const strip = (name) => {
+    const buttons = strips[name] = Array.from({ length: T }, (_, k) => button("", () => {
+      marks[name].delete(k + 1) || marks[name].add(k + 1);
+      update();
+    }, {
+      tabIndex: k ? -1 : 0, "aria-label": fill(words.step, { t: k + 1 }),
       onfocus: () => { at = k + 1; buttons.forEach((b, j) => { b.tabIndex = j === k ? 0 : -1; }); point(); },
     }));
-    const show = () => buttons.forEach((button, k) => {
-      const on = marks[name].has(k + 1);
-      button.setAttribute("aria-pressed", String(on));
-      button.textContent = on ? sign : "";
-    });
-    show();
     const row = make("div", { role: "group", "aria-label": words[name] }, ...buttons);
     row.onkeydown = (event) => {
       const k = buttons.indexOf(doc.activeElement);
@@ -209,13 +177,13 @@ function render({ model, el }) {
   };
 
   /* The chart: state, gates and derivatives, one below the other over the same steps. */
-  const LEFT = 46;
+  const LEFT = 54;
   const svg = draw("svg", { role: "img", "aria-label": fill(words.chart, { T }) });
   const chart = make("div", { className: "cell-chart" }, svg);
   const read = make("p", { className: "cell-read" }), said = make("p", { className: "cell-said", role: "status" });
-  const cursor = draw("rect", { class: "at", y: 18, height: 368 });
+  const cursor = draw("rect", { class: "at", y: 18, height: 382 });
   const width = () => Math.max(160, chart.clientWidth - LEFT);
-  chart.onpointermove = (event) => {
+  chart.onpointerdown = chart.onpointermove = (event) => {
     at = Math.min(T, Math.max(1, Math.ceil((T * (event.clientX - chart.getBoundingClientRect().left - LEFT)) / width())));
     point();
   };
@@ -231,6 +199,15 @@ function render({ model, el }) {
         ? [draw("tspan", { dy: 3, "font-size": 9 }, part), draw("tspan", { dy: -3 }, "\u200b")] : [part]);
       parts.push(draw("text", { x: x + 27, y, class: colour }, ...lowered));
     };
+    /* What the unit is told at a step is seen all the way down. */
+    for (const name in marks) {
+      for (const t of marks[name]) parts.push(draw("rect", { class: `told ${name}`, x: x(t), y: 18, width: dx, height: 382 }));
+      strips[name].forEach((button, k) => {
+        const on = marks[name].has(k + 1);
+        button.setAttribute("aria-pressed", String(on));
+        button.textContent = on ? SIGNS[name] : "";
+      });
+    }
     /* A curve leaves the panel where it leaves the axis. */
     const inside = (top, high, d, looks) => parts.push(draw("svg", { x: LEFT, y: top, width: width(), height: high,
       viewBox: `${LEFT} ${top} ${width()} ${high}`, overflow: "hidden" }, draw("path", { d, class: looks })));
@@ -238,7 +215,7 @@ function render({ model, el }) {
 
     /* the state, and for an LSTM what it shows of it */
     const gates = rows.filter((row) => row !== "h"), tall = 84 + 28 * (4 - gates.length) + (gates.length ? 0 : 22);
-    const most = Math.max(...steps.map((now) => Math.abs(now[state]))), top = most <= 1 ? 1 : Math.ceil(most / 2) * 2;
+    const most = Math.max(...steps.map((now) => Math.abs(now[state]))), top = [0.5, 1].find((v) => most <= v) ?? Math.ceil(most / 2) * 2;
     const low = steps.some((now) => Math.min(now[state], now.h) < -0.01) ? -top : 0;
     const y = (value) => 20 + (tall * (top - value)) / (top - low);
     line(`M${LEFT} ${y(0)}H${x(T + 1)}`, "frame");
@@ -266,7 +243,7 @@ function render({ model, el }) {
     }
 
     /* what is left of a gradient, on a logarithmic axis that grows only when it must */
-    const from = 276, deep = 104, lowest = -8;
+    const from = 290, deep = 104, lowest = -8;
     const highest = [1, 4, 8].find((power) => steps.every((now) => Math.abs(now.total) <= 10 ** power)) ?? 12;
     const z = (value) => from + (deep * (highest - Math.log10(Math.abs(value) || 1e-99))) / (highest - lowest);
     parts.push(draw("rect", { class: "kept", x: LEFT, y: z(2), width: width(), height: z(0.5) - z(2) }));
@@ -275,14 +252,20 @@ function render({ model, el }) {
       text(LEFT - 6, z(10 ** power) + 4, power ? number(10 ** power).replace("1.0·", "") : "1", { "text-anchor": "end", class: "muted" });
     }
     const middle = (k) => x(k + 1.5), curve = (name) => `M${steps.map((now, k) => `${middle(k)} ${z(now[name])}`).join("L")}`;
+    text(LEFT, from - 24, fill(words.gradient, { T }), { class: "muted" });
     key(LEFT, from - 8, "", "gradient", words.total[state]);
+    const right = LEFT + Math.min(width() * 0.7, width() - 96);
+    if (width() > 270) {  // on the narrowest screens there is no room to say so
+      parts.push(draw("rect", { class: "kept", x: right, y: from - 17, width: 22, height: 10 }));
+      text(right + 27, from - 8, words.kept, { class: "muted" });
+    }
     inside(from - 2, deep + 4, curve("total"), "gradient");
     if (keeps) {
-      key(LEFT + width() / 2, from - 8, "direct", "", words.direct[keeps]);
+      key(LEFT + Math.max(width() * 0.37, 96), from - 8, "direct", "", words.direct[keeps]);
       inside(from - 2, deep + 4, curve("direct"), "direct");
     }
-    for (let t = 1; t <= T; t++) if (t === 1 || t === T || (t % 6 === 0 && T - t > 2)) text(x(t + 0.5), 398, String(t), { "text-anchor": "middle", class: "muted" });
-    text(LEFT - 8, 398, words.axis, { "text-anchor": "end", class: "muted" });
+    for (let t = 1; t <= T; t++) if (t === 1 || t === T || (t % 6 === 0 && T - t > 2)) text(x(t + 0.5), 412, String(t), { "text-anchor": "middle", class: "muted" });
+    text(LEFT - 8, 412, words.axis, { "text-anchor": "end", class: "muted" });
 
     svg.replaceChildren(cursor, ...parts);
     point();
@@ -303,21 +286,23 @@ function render({ model, el }) {
 
   function say() {
     const { keeps, state } = CELLS[kind], first = steps[0], last = steps[T - 1], left = Math.abs(first.total);
+    const holds = (value) => number(Math.abs(value) < 1e-6 ? 0 : value, 2);
     const bias = keeps ? weights[keeps][0] : 0, half = Math.log(2) / Math.log1p(Math.exp(-bias));
     said.textContent = fill(words.sentence[kind], {
-      T, gate: number(sigmoid(bias)), half: half < 1000 ? half.toFixed(1) : number(half, 2), held: number(last[state], 2), shown: number(last.h, 2),
+      T, gate: number(sigmoid(bias)), half: half < 1000 ? half.toFixed(1) : number(half, 2), held: holds(last[state]), shown: holds(last.h),
       rest: kind === "RNN" ? number(weights.h[3]) : "", end: kind === "RNN" ? number(bend(last.h) * weights.h[3], 2) : "",
       direct: number(first.direct ?? 0, 2), total: number(left, 2), fate: words.fates[left < 0.5 ? 0 : left > 2 ? 2 : 1],
     });
   }
 
-  el.append(make("style", {}, CSS), kinds, starts, blocks, sliders, strip("write", "▼"), strip("erase", "✕"), chart, read, said);
-  controls();
-  update();
-  new win.ResizeObserver(() => {
+  el.append(make("div", { className: "cell-top" }, kinds, button(words.again, begin, { className: "cell-again" })), starts, blocks, sliders, make("p", { className: "cell-hint" }, words.marks), strip("write"), strip("erase"), chart, read, said);
+  begin();
+  const sizes = new win.ResizeObserver(() => {
     for (const box of [kinds, starts, blocks]) box.style.minHeight = "";
     update();
-  }).observe(chart);
+  });
+  sizes.observe(chart);
+  return () => sizes.disconnect();
 }
 
 export default { render };

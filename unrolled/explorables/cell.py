@@ -110,7 +110,8 @@ WORDS: dict[str, Any] = {
         "loop": "loop through h",
         "above": "weight above one",
     },
-    "weights": "Adjust",
+    "again": "Start again",
+    "weights": "Weights",
     "blocks": {
         "LSTM": {
             "i": "input gate i",
@@ -126,23 +127,26 @@ WORDS: dict[str, Any] = {
     "erase": "erase",
     "step": "step {t}",
     "axis": "step",
-    "hint": "Click the two rows to write or to erase; point at a step for its numbers.",
+    "marks": "The input: click a step to write there, or to erase.",
+    "hint": "Point at a step for its numbers.",
     "chart": "The unit over {T} steps: its state, its gates, and what is left of a "
     "gradient. The line below says the numbers of a step.",
     "states": {"c": "cell state c", "h": "hidden state h"},
     "gates": "gates, full when open; g from −1 to 1",
+    "gradient": "what is left of a gradient from step {T} (log axis)",
+    "kept": "kept: ½ to 2",
     "total": {"c": "total dc_T/dc_t", "h": "total dh_T/dh_t"},
     "direct": {"f": "direct: ∏ f", "z": "direct: ∏ z"},
     "fates": ["vanishes", "is kept", "explodes"],
     "sentence": {
-        "LSTM": "With f = σ(b) = {gate}, half of what is held is gone after {half} "
-        "steps. At the end the cell holds {held} and shows {shown}. Of a gradient at "
-        "step {T}, {direct} comes back to step 1 along the forget gates alone, and "
-        "{total} by all paths: it {fate}.",
-        "GRU": "With z = σ(b) = {gate}, half of what is held is gone after {half} "
-        "steps. At the end the unit holds {held}. Of a gradient at step {T}, {direct} "
-        "comes back to step 1 along the update gates alone, and {total} by all "
-        "paths: it {fate}.",
+        "LSTM": "At rest the forget gate is σ(b) = {gate}: half of what is held is "
+        "gone after {half} steps. At the end the cell holds {held} and shows {shown}. "
+        "Of a gradient at step {T}, {direct} comes back to step 1 along the direct "
+        "path, the forget gates alone, and {total} in total: it {fate}.",
+        "GRU": "At rest the update gate is σ(b) = {gate}: half of what is held is gone "
+        "after {half} steps. At the end the unit holds {held}. Of a gradient at step "
+        "{T}, {direct} comes back to step 1 along the direct path, the update gates "
+        "alone, and {total} in total: it {fate}.",
         "RNN": "A step back multiplies a gradient by W (1 − h²): by {rest} where h is "
         "0, and by {end} at the last step, where h is {held}. Of a gradient at step "
         "{T}, {total} comes back to step 1: it {fate}.",
@@ -152,6 +156,9 @@ WORDS: dict[str, Any] = {
     "still": "One unit with its weights in your hands: it needs scripts, which run on "
     "the book's site and in JupyterLab. The picture shows where it begins.",
 }
+
+#: Room for the explorable, by its width in pixels.
+HEIGHT = {0: "72rem", 330: "67.5rem", 460: "58.5rem", 620: "52.5rem", 740: "50rem"}
 
 
 def cell(
@@ -223,7 +230,7 @@ def cell(
         picture=_draw(model, run),
         words=texts,
         sentence=texts["still"],
-        height={0: "67rem", 460: "56rem", 620: "50rem"},
+        height=HEIGHT,
     )
 
 

@@ -1,8 +1,12 @@
 /* Watch it read: an RNN, an LSTM and a GRU read a digit, row by row, and answer after
    every row. Time runs downwards: the rows of the digit, the ten answers and the units
    of each network line up, and one line sweeps all of them. */
-const SIDE = 28, ANSWERS = 10, NAMES = ["RNN", "LSTM", "GRU"];
-const BLOCKS = { RNN: "h", LSTM: "ifgo", GRU: "zrg" }; // of the kernel, in Keras's order
+import { elements, fill } from "./elements.js";
+import { ANSWERS, SIDE, best, matters, read, unpack, unpackDigits } from "./networks.js";
+import { frame, paint, wipe } from "./painting.js";
+import { drawingPaper } from "./paper.js";
+
+const NAMES = ["RNN", "LSTM", "GRU"];
 const GATES = [["LSTM", "f"], ["LSTM", "i"], ["LSTM", "o"], ["GRU", "z"], ["GRU", "r"]];
 const VIEWS = { // what the units can show
   state: { RNN: "h", LSTM: "c", GRU: "h" }, keep: { LSTM: "f", GRU: "z" },
@@ -10,173 +14,7 @@ const VIEWS = { // what the units can show
   reset: { GRU: "r" }, hidden: { RNN: "h", LSTM: "h", GRU: "h" },
 };
 const ROW_MS = 120; // how long a row is looked at
-
-const CSS = `
-.read { --row: 7px; --unit-row: 4px; --head: 1.5rem; max-width: 53rem; }
-.read-board { display: flex; flex-wrap: wrap; column-gap: 4px; }
-.read-panel { position: relative; flex: 1 1 0; min-width: 0; }
-.read-head { height: var(--head); overflow: hidden; font-size: 0.9rem; font-weight: 600;
-  line-height: var(--head); white-space: nowrap; text-overflow: ellipsis; }
-.units > .read-head { color: var(--muted); font-size: 0.75rem; font-weight: normal; }
-.read-panel canvas { display: block; width: 100%; height: calc(28 * var(--row));
-  border: 1px solid var(--line); border-radius: 3px; cursor: row-resize; touch-action: pan-y; }
-.read-panel::after { position: absolute; left: -8px; right: 0; height: 2px; content: "";
-  top: calc(var(--head) + var(--read) * var(--row) - 1px); background: var(--ink); pointer-events: none; }
-.read-panel.paper { flex: 0 0 calc(28 * var(--row)); margin-right: 4px; }
-.read-panel.paper::after { left: 0; }
-.read-panel.paper canvas { cursor: crosshair; } .read-panel.drawing canvas { touch-action: none; }
-.read-break { order: 1; flex-basis: 100%; }
-.read-panel.units { --row: var(--unit-row); order: 2; }
-.read-panel.first::after { left: 0; }
-.read-caption { height: 4.1rem; padding-top: 0.3rem; color: var(--muted); font-size: 0.75rem; line-height: 1.2; }
-.read-axis { display: flex; height: 1rem; color: var(--muted); font-size: 0.65rem; line-height: 1rem; }
-.read-axis span { flex: 1; text-align: center; } .read-axis .inner { display: none; }
-.read-axis span:first-child { text-align: left; } .read-axis span:last-child { text-align: right; }
-.read-said { display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 0.3rem; height: 3.1rem; }
-.read-said b { font-size: 1.6rem; line-height: 1.9rem; } .read-said small { color: var(--muted); font-size: 0.72rem; line-height: 1rem; }
-.read-ask { display: flex; flex-direction: column; gap: 0.5rem; min-height: 11.2rem; margin: 0.6rem 0;
-  padding: 0.6rem 0.8rem; border-left: 3px solid var(--state); border-radius: 3px; background: var(--soft); }
-.explorable .read-ask p { margin: 0; }
-.read-line { display: flex; flex-wrap: wrap; align-items: center; gap: 0.35rem 0.5rem; margin: 0.5rem 0; }
-.read-line .slider { flex: 1 1 9rem; white-space: nowrap; } .read-line label.row { display: contents; } .read-line .count { min-width: 3.9rem; font-size: 0.9rem; font-variant-numeric: tabular-nums; text-align: right; }
-.read-line .play { min-width: 5.2rem; } .read-line .wide { min-width: 8.5rem; } .read-line .name { flex: 0 0 100%; font-size: 0.9rem; }
-.read-thumbs { display: grid; grid-template-columns: repeat(6, 42px); gap: 4px; }
-.explorable .read button.thumb { width: 100%; height: auto; min-height: 0; aspect-ratio: 1; padding: 2px; }
-.thumb canvas { display: block; width: 100%; height: 100%; }
-.explorable .read button.thumb[aria-pressed="true"] { background: var(--paper); box-shadow: 0 0 0 1px var(--state); }
-.read-line label { display: inline-flex; align-items: center; gap: 0.35rem; }
-.explorable .read select { max-width: 100%; padding-inline: 0.3rem; }
-.read-legend { color: var(--muted); font-size: 0.8rem; }
-.read-legend i { display: inline-block; width: 0.8em; height: 0.8em; margin: 0 0.2em; border-radius: 2px; vertical-align: -0.05em; }
-.read-unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-@container explorable (max-width: 335px) { .read { --row: 6px; } .read-head { font-size: 0.8rem; }
-  .read-caption { font-size: 0.69rem; } }
-@container explorable (max-width: 309px) { .read { --row: 5px; } .read-ask { min-height: 14.3rem; }
-  .read-head { font-size: 0.72rem; } .read-caption { font-size: 0.62rem; } }
-@container explorable (min-width: 640px) {
-  .read { --row: 9px; --unit-row: 9px; } .read-break, .read-head .whose { display: none; } .read-panel.units { order: 0; flex-grow: 1.2; }
-  .read-board { flex-wrap: nowrap; } .read-panel.answers { margin-left: 8px; }
-  .read-panel.answers::after { left: -16px; } .read-panel.units::after { left: -4px; }
-  .read-thumbs { grid-template-columns: repeat(12, 36px); }
-  .read-axis .inner { display: block; } .read-axis span:nth-child(n) { text-align: center; }
-  .read-ask { min-height: 8rem; } .read-line .name { flex: 0 0 8.2rem; }
-}
-@container explorable (min-width: 780px) { .read { --row: 10px; --unit-row: 10px; } .read-ask { min-height: 7rem; } }`;
-
-/* -- the networks: the package's equations ------------------------------------------- */
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-
-function float16(text) { // little-endian; browsers have no Float16Array yet
-  const view = new DataView(bytes(text).buffer);
-  return Float64Array.from({ length: view.byteLength / 2 }, (_, k) => {
-    const v = view.getUint16(2 * k, true), exponent = (v >> 10) & 31, rest = (v & 1023) / 1024;
-    return (v & 32768 ? -1 : 1) * (exponent ? 2 ** (exponent - 15) * (1 + rest) : 2 ** -14 * rest);
-  });
-}
-
-export function unpack(name, text, units) { // kernel, recurrent kernel, bias, then the head's
-  const all = float16(text), width = BLOCKS[name].length * units;
-  let at = 0;
-  const take = (n) => all.subarray(at, (at += n));
-  return {
-    name, units, kernel: take(SIDE * width), recurrent: take(units * width), bias: take(width),
-    // The GRU's candidate needs a bias within its reset gate.
-    recurrentBias: name === "GRU" ? take(width) : new Float64Array(width),
-    head: take(units * ANSWERS), headBias: take(ANSWERS),
-  };
-}
-
-export const unpackDigits = (text) => { // four bits a pixel
-  const all = bytes(text), size = SIDE * SIDE;
-  const pixel = (k) => ((all[k >> 1] >> (k % 2 ? 0 : 4)) & 15) / 15;
-  return Array.from({ length: (2 * all.length) / size }, (_, d) =>
-    Float64Array.from({ length: size }, (_, k) => pixel(d * size + k)));
-};
-
-function affine(x, kernel, bias) { // x W + b
-  const sum = Float64Array.from(bias);
-  for (let k = 0; k < x.length; k++) {
-    if (x[k]) for (let j = 0; j < sum.length; j++) sum[j] += x[k] * kernel[k * sum.length + j];
-  }
-  return sum;
-}
-
-function softmax(y) {
-  const top = Math.max(...y), e = y.map((v) => Math.exp(v - top));
-  const sum = e.reduce((a, b) => a + b);
-  return e.map((v) => v / sum);
-}
-
-function step(net, row, before, held) { // held: gates at a fixed value, such as { f: 0 }
-  const { units, name } = net, each = (f) => Float64Array.from({ length: units }, (_, j) => f(j));
-  const x = affine(row, net.kernel, net.bias), u = affine(before.h, net.recurrent, net.recurrentBias);
-  const at = (block, j) => BLOCKS[name].indexOf(block) * units + j;
-  const sum = (block, j) => x[at(block, j)] + u[at(block, j)];
-  const gate = (block) => each((j) => held[block] ?? 1 / (1 + Math.exp(-sum(block, j))));
-  let s;
-  if (name === "LSTM") {
-    s = { i: gate("i"), f: gate("f"), g: each((j) => Math.tanh(sum("g", j))), o: gate("o") };
-    s.c = each((j) => s.f[j] * before.c[j] + s.i[j] * s.g[j]);
-    s.h = each((j) => s.o[j] * Math.tanh(s.c[j]));
-  } else if (name === "GRU") {
-    s = { z: gate("z"), r: gate("r") };
-    s.g = each((j) => Math.tanh(x[at("g", j)] + s.r[j] * u[at("g", j)]));
-    s.h = each((j) => s.z[j] * before.h[j] + (1 - s.z[j]) * s.g[j]);
-  } else s = { h: each((j) => Math.tanh(sum("h", j))) };
-  s.p = softmax(affine(s.h, net.head, net.headBias));
-  return s;
-}
-
-export function read(net, pixels, held = {}) { // what there is after each row
-  const steps = [];
-  let s = { h: new Float64Array(net.units), c: new Float64Array(net.units) };
-  for (let t = 0; t < SIDE; t++) {
-    steps.push((s = step(net, pixels.subarray(t * SIDE, (t + 1) * SIDE), s, held)));
-  }
-  return steps;
-}
-
-/* Strokes, in rows of the paper, as MNIST has its digits: 20 pixels high or wide, and
-   their centre of mass in the middle. */
-export function toPixels(strokes, document) {
-  const points = strokes.flat(), fine = 4, size = fine * SIDE, middle = SIDE / 2;
-  const span = (k) => [Math.min(...points.map((p) => p[k])), Math.max(...points.map((p) => p[k]))];
-  const [[x0, x1], [y0, y1]] = [span(0), span(1)];
-  const scale = Math.min(17.5 / Math.max(x1 - x0, y1 - y0, 1e-9), 2);
-  const pen = Object.assign(document.createElement("canvas"), { width: size, height: size })
-    .getContext("2d", { willReadFrequently: true });
-  let dx = middle - (scale * (x0 + x1)) / 2, dy = middle - (scale * (y0 + y1)) / 2, pixels;
-  for (let pass = 0; pass < 2; pass++) { // the second one knows the centre of mass
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.clearRect(0, 0, size, size);
-    pen.setTransform(fine, 0, 0, fine, fine * dx, fine * dy);
-    drawStrokes(pen, strokes.map((s) => s.map(([x, y]) => [scale * x, scale * y])), 2.3);
-    const ink = pen.getImageData(0, 0, size, size).data;
-    pixels = new Float64Array(SIDE * SIDE);
-    for (let k = 0; k < size * size; k++) {
-      const row = Math.floor(k / size / fine), column = Math.floor((k % size) / fine);
-      pixels[SIDE * row + column] += ink[4 * k + 3] / 255 / fine ** 2;
-    }
-    const mass = pixels.reduce((a, b) => a + b);
-    dx += middle - pixels.reduce((sum, v, k) => sum + v * ((k % SIDE) + 0.5), 0) / mass;
-    dy += middle - pixels.reduce((sum, v, k) => sum + v * (Math.floor(k / SIDE) + 0.5), 0) / mass;
-  }
-  return pixels.map((v) => Math.min(1, 1.15 * v));
-}
-
-function drawStrokes(pen, strokes, width) {
-  Object.assign(pen, { lineWidth: width, lineCap: "round", lineJoin: "round" });
-  for (const stroke of strokes) {
-    pen.beginPath();
-    for (const [x, y] of stroke) pen.lineTo(x, y);
-    if (stroke.length === 1) pen.lineTo(stroke[0][0] + 0.01, stroke[0][1]); // a dot
-    pen.stroke();
-  }
-}
-
-/* -- the page -------------------------------------------------------------------------- */
-const best = (p) => p.indexOf(Math.max(...p));
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const MARGIN = SIDE - NAMES.length; // columns of the paper from there on say which rows mattered
 
 function render({ model, el }) {
   const document = el.ownerDocument, window = document.defaultView;
@@ -184,88 +22,107 @@ function render({ model, el }) {
   const digits = unpackDigits(model.get("digits"));
   const nets = NAMES.map((name) => unpack(name, model.get("weights")[name], model.get("units")));
   const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-  const make = (tag, props, ...inside) => {
-    const made = Object.assign(document.createElement(tag), props);
-    made.append(...inside);
-    return made;
-  };
-  const button = (text, onclick, props) => make("button", { type: "button", onclick, ...props }, text);
+  const { make, button, select } = elements(document);
   const head = (text) => make("div", { className: "read-head" }, text);
   const line = (...inside) => make("div", { className: "read-line" }, ...inside);
+  const control = (name, ...inside) => make("div", { className: "read-line", role: "group", "aria-label": name },
+    make("span", { className: "name", "aria-hidden": "true" }, name), ...inside);
   const percent = (v) => `${Math.round(100 * v)}%`;
 
   // What is read: pixels, and the label if it is known; which digit of the dozen it is.
   let pixels = digits[0], label = labels[0], which = 0, revealed = new Set();
   let rows = half, blank = new Set(), held = { RNN: {}, LSTM: {}, GRU: {} }, view = "state";
-  let strokes = [], stroke = null, drawing = false, cursor = [14, 14], penDown = false, steered = false;
-  let steps, order, timer = null, asked = new Set(), pending = null, colours;
+  let drawing = false, steps, order, mattered = null, timer = null, asked = new Set(), pending = null, colours;
+  let chosen = null, pointed = null; // one unit: { n, k }, of network n the k-th from the left
 
   /* Elements */
   const board = make("div", { className: "read-board" });
   const panel = (kind, title, about) => {
-    const canvas = make("canvas", {}), box = make("div", { className: `read-panel ${kind}` }, title, canvas);
-    canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", about);
-    canvas.onpointerdown = canvas.onpointermove = (event) => { // to point at a row is to go there
-      if (event.buttons !== 1 || drawing || kind === "paper") return;
-      goToPoint(event);
+    const canvas = make("canvas", { role: "img", "aria-label": about });
+    const box = make("div", { className: `read-panel ${kind}` }, title, canvas);
+    canvas.onclick = goToPoint; // of a finger, which may only be scrolling the page, the tap counts
+    canvas.onpointerdown = canvas.onpointermove = (event) => {
+      if (event.buttons === 1 && event.pointerType !== "touch") goToPoint(event);
     };
     board.append(box);
     return { box, canvas, title };
   };
   const paper = panel("paper", head(words.digit), words.paper);
-  paper.box.append(make("div", { className: "read-caption" }, fill(words.caption, { units: model.get("units") })));
+  const units = model.get("units"), caption = make("div", { className: "read-caption" });
+  paper.box.append(caption);
   paper.canvas.tabIndex = 0;
   paper.canvas.setAttribute("role", "application");
-  const views = nets.map(({ name, units }, n) => {
+  const own = drawingPaper(paper.canvas, SIDE, { drawing: () => drawing, clear, begin, finish, draw, tap: goToPoint });
+  const views = nets.map(({ name }, n) => {
     const answers = panel("answers", head(name), fill(words.answers, { name }));
     answers.box.style.color = answers.title.style.color = `var(--${name})`;
-    answers.best = make("b", {});
-    answers.sure = make("small", {});
+    answers.best = make("b");
+    answers.sure = make("small");
     answers.box.append(
-      make("div", { className: "read-axis", ariaHidden: "true" }, ...Array.from({ length: ANSWERS }, (_, k) =>
+      make("div", { className: "read-axis", "aria-hidden": "true" }, ...Array.from({ length: ANSWERS }, (_, k) =>
         make("span", { className: k % 9 ? "inner" : "" }, `${k}`))),
       make("div", { className: "read-said" }, answers.best, answers.sure));
     const cells = panel(n ? "units" : "units first", head(""), fill(words.units, { name, units }));
-    cells.symbol = make("span", {});
+    cells.symbol = make("span");
     cells.title.append(make("span", { className: "whose" }, `${name}: `), cells.symbol);
+    const { canvas } = cells, goThere = canvas.onpointermove;
+    const unitAt = ({ offsetX }) => ({ n, k: Math.max(0, Math.min(units - 1, Math.floor((units * offsetX) / canvas.clientWidth))) });
+    canvas.onclick = (event) => { // keeps the unit
+      [whose.value, unit.value] = [name, unitAt(event).k + 1];
+      pick();
+      goToPoint(event);
+    };
+    canvas.onpointermove = (event) => {
+      const at = unitAt(event), moved = pointed?.k !== at.k && event.pointerType === "mouse";
+      if (moved) pointed = at;
+      if (event.buttons) goThere(event);
+      else if (moved) draw();
+    };
+    canvas.onpointerleave = () => { pointed = null; draw(); };
     return { answers, cells };
   });
   paper.box.after(make("div", { className: "read-break" }));
 
-  const question = make("p", { ariaLive: "polite" }), options = line();
+  const question = make("p", { "aria-live": "polite" }), options = line();
   options.style.margin = 0;
   const panelAsk = make("div", { className: "read-ask", tabIndex: -1 }, question, options);
   const play = button(words.play, () => (timer ? stop() : watch()), { className: "play" });
   const slider = make("input", { type: "range", min: 0, max: SIDE });
   slider.oninput = () => go(+slider.value);
-  const count = make("span", { className: "count" }), told = make("p", { className: "read-unseen" });
-  told.setAttribute("role", "status");
-  const thumbs = digits.map((_, k) => button(make("canvas", { width: 72, height: 72 }), () => choose(k),
-    { className: "thumb", ariaLabel: fill(words.example, { number: k + 1 }) }));
+  const count = make("span", { className: "count" }), told = make("p", { className: "read-unseen", role: "status" });
+  const thumbs = digits.map((_, k) => button(make("canvas"), () => choose(k),
+    { className: "thumb", "aria-label": fill(words.example, { number: k + 1 }) }));
   const erase = button("", toggleRow, { className: "wide" });
-  const restore = button(words.restore, () => { blank.clear(); think(); });
-  const holds = GATES.map(([name, gate]) => make("select", {
-    onchange: (event) => hold(name, gate, event.target),
-  }, ...["", "0", "1"].map((value) => make("option", { value }, value || words.free))));
-  const labelled = GATES.map(([name, gate], k) => {
-    const label = make("label", {}, words.gates[gate], holds[k]);
-    label.style.color = `var(--${name})`;
-    return label;
+  const restore = button(words.restore, () => {
+    settle();
+    blank.clear();
+    for (const name of NAMES) held[name] = {};
+    for (const select of holds) select.value = "";
+    think();
   });
-  const choice = make("select", { onchange: () => { view = choice.value; draw(); } },
-    ...Object.keys(VIEWS).map((value) => make("option", { value }, words.views[value])));
-  const swatch = (name) => { const i = make("i", {}); i.style.background = `var(--${name})`; return i; };
+  const holds = GATES.map(([name, gate]) => select(words.gates[gate],
+    [["", words.free], ["0"], ["1"]], (event) => hold(name, gate, event.target)));
+  const labelled = GATES.map(([name, gate], k) =>
+    make("label", { style: `color: var(--${name})` }, words.gates[gate], holds[k]));
+  const choice = select(words.show, Object.entries(words.views), () => { view = choice.value; draw(); });
+  const pick = () => {
+    chosen = whose.value ? { n: NAMES.indexOf(whose.value), k: unit.value - 1 } : null;
+    draw();
+  };
+  const whose = select(words.unit, [["", words.none], ...NAMES.map((name) => [name])], pick);
+  const unit = make("input", { type: "range", min: 1, max: units, value: 1, oninput: pick,
+    className: "unit", "aria-label": words.which });
+  const swatch = (name) => make("i", { style: `background: var(--${name})` });
   el.classList.add("read");
-  el.append(make("style", {}, CSS), board, panelAsk, told,
+  el.append(told, panelAsk, board,
     line(play, make("label", { className: "slider" }, words.rows, slider), count),
-    line(make("span", { className: "name" }, words.take),
-      make("div", { className: "read-thumbs" }, ...thumbs), button(words.draw, clear)),
-    line(make("span", { className: "name" }, words.change), erase, restore),
-    line(make("span", { className: "name" }, words.hold), ...labelled),
-    line(make("label", { className: "row" }, make("span", { className: "name" }, words.show), choice)),
     make("p", { className: "read-legend" }, words.legend.units, " ", ...NAMES.map(swatch),
-      words.legend.above, " ", swatch("muted"), words.legend.below, " ", words.legend.order));
+      words.legend.above, " ", swatch("muted"), words.legend.below, " ", words.legend.order, " ", words.legend.rows),
+    control(words.take, make("div", { className: "read-thumbs" }, ...thumbs),
+      button(words.draw, () => { clear(); come(); })),
+    control(words.change, erase, restore),
+    control(words.hold, ...labelled),
+    control(words.show, choice, make("label", {}, words.unit, whose), unit));
 
   /* Reading */
   function seen() {
@@ -276,6 +133,7 @@ function render({ model, el }) {
   function think(another = false) { // read anew: another digit, a blank row, a gate held
     const input = seen();
     steps = nets.map((net) => read(net, input, held[net.name]));
+    mattered = null;
     if (another) sort();
     draw();
   }
@@ -290,6 +148,7 @@ function render({ model, el }) {
     stop();
     [pixels, label, which] = [digit, name, number];
     blank.clear();
+    revealed.delete(null); // a digit of the reader's own is read anew
     drawing = drawing && number === null;
     think(true);
   }
@@ -311,6 +170,11 @@ function render({ model, el }) {
   function show(t) {
     rows = t;
     if (rows === SIDE) revealed.add(which);
+    draw();
+  }
+  function weigh() {
+    if (!steps || mattered || timer) return;
+    mattered = nets.map((net, n) => matters(net, seen(), held[net.name], steps[n]));
     draw();
   }
   function start(from, then) { // plays to the last row
@@ -336,8 +200,9 @@ function render({ model, el }) {
     show(t);
     tell(t === SIDE ? verdict() : t ? said(t) : "");
   }
-  const goToPoint = ({ offsetY, target }) =>
+  function goToPoint({ offsetY, target }) { // to point at a row is to go there
     go(Math.min(SIDE, Math.floor((SIDE * offsetY) / target.clientHeight) + 1));
+  }
   function watch() {
     settle();
     if (!timer) start(rows === SIDE ? 0 : rows, () => tell(verdict()));
@@ -350,8 +215,10 @@ function render({ model, el }) {
     question.textContent = text;
     options.replaceChildren();
   }
+  const come = () => panelAsk.scrollIntoView({ block: "nearest" }); // controls may be far below
   function ask(topic, text, choices, act) { // act: what the control does, told the guess
     settle();
+    if (topic !== "story" && topic !== "draw") come();
     if (asked.has(topic)) return act(null);
     asked.add(topic);
     tell(text);
@@ -360,7 +227,7 @@ function render({ model, el }) {
       button(words.skip, () => pending?.(null)));
     if (topic !== "story") {
       options.firstChild.focus({ preventScroll: true });
-      panelAsk.scrollIntoView({ block: "nearest" });
+      come();
     }
   }
   function settle() { // a reader who goes on without a guess is not held up
@@ -392,9 +259,15 @@ function render({ model, el }) {
     });
   }
   function toggleRow() {
-    const t = rows - 1;
+    const t = target();
     if (blank.has(t)) { blank.delete(t); think(); return; }
-    change("blank", fill(words.blankAsk, { row: rows }), words.howMany, t, () => { blank.add(t); think(); });
+    change("blank", fill(words.blankAsk, { row: t + 1 }), words.howMany, t, () => { blank.add(t); think(); });
+  }
+  function target() { // the row to blank: this one, or if it is empty, the one that matters most
+    const t = rows - 1, inked = steps && rows && pixels.subarray(t * SIDE, rows * SIDE).some(Boolean);
+    if (inked || !steps || !mattered || !known()) return inked ? t : null;
+    const all = mattered[0].map((_, row) => mattered.reduce((sum, one) => sum + one[row], 0));
+    return best(all);
   }
   function hold(name, gate, select) {
     const act = () => {
@@ -408,159 +281,116 @@ function render({ model, el }) {
   }
 
   /* The drawing */
-  function fit(canvas) { // as many pixels as the screen has
-    const ratio = window.devicePixelRatio || 1, { clientWidth, clientHeight } = canvas;
-    const [w, h] = [clientWidth, clientHeight].map((v) => Math.max(1, Math.round(v * ratio)));
-    if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
-    const pen = canvas.getContext("2d");
-    pen.setTransform(1, 0, 0, 1, 0, 0);
-    pen.clearRect(0, 0, w, h);
-    return pen;
-  }
-  function grid(pen, columns, value, from = 0, to = SIDE) { // value: colour and strength
-    const { width, height } = pen.canvas, x = (k) => Math.round((k * width) / columns);
-    const y = (t) => Math.round((t * height) / SIDE);
-    for (let t = from; t < to; t++) for (let k = 0; k < columns; k++) {
-      const [colour, strength] = value(t, k);
-      if (strength < 0.01) continue;
-      pen.fillStyle = colour;
-      pen.globalAlpha = Math.min(1, strength);
-      pen.fillRect(x(k), y(t), x(k + 1) - x(k), y(t + 1) - y(t));
-    }
-    pen.globalAlpha = 1;
-  }
   function drawPaper() {
-    const pen = fit(paper.canvas), scale = pen.canvas.width / SIDE;
-    if (drawing && !steps) {
-      pen.scale(scale, scale);
-      pen.strokeStyle = colours.ink;
-      drawStrokes(pen, strokes, 2);
-    } else {
-      const input = seen(), ink = (t, k) => [colours.ink, input[t * SIDE + k]];
-      grid(pen, SIDE, ink, 0, rows);
-      if (which === null || revealed.has(which)) {
-        grid(pen, SIDE, (t, k) => [colours.ink, 0.25 * input[t * SIDE + k]], rows);
-      }
-      for (const t of blank) grid(pen, 1, () => [colours.LSTM, 0.25], t, t + 1);
-      pen.scale(scale, scale);
+    const pen = wipe(paper.canvas), scale = pen.canvas.width / SIDE;
+    if (steps) {
+      const input = seen(), ink = (strength) => (t, k) => [colours.ink, strength * input[t * SIDE + k]];
+      paint(pen, [SIDE, SIDE], ink(1), 0, rows);
+      if (which === null || known()) paint(pen, [SIDE, SIDE], ink(0.25), rows);
+      for (const t of blank) paint(pen, [SIDE, 1], () => [colours.LSTM, 0.25], t, t + 1);
+      if (mattered && known()) paint(pen, [SIDE, SIDE], (t, k) => {
+        const n = k - MARGIN;
+        return [colours[NAMES[n]], n < 0 ? 0 : Math.sqrt(mattered[n][t])];
+      }, 0, rows);
     }
-    if (steered && drawing) { // where the arrow keys have moved the pen
-      Object.assign(pen, { strokeStyle: colours.LSTM, lineWidth: 0.3 });
-      pen.beginPath();
-      pen.arc(...cursor, penDown ? 0.6 : 1, 0, 7);
-      pen.stroke();
-    }
+    pen.scale(scale, scale);
+    if (drawing) own.draw(pen, colours.ink, colours.LSTM, !steps);
+    drawUnit(pen);
+  }
+  const known = () => revealed.has(which); // read to the end at least once
+  const valueOf = ({ n, k }, symbol, t) => {
+    const value = steps[n][t][symbol][order[n][k]];
+    return symbol === "c" ? Math.tanh(value) : value; // c has no bounds; this is what h sees
+  };
+  function drawUnit(pen) { // one unit as a curve over the digit, from -1 on the left to 1
+    const one = pointed ?? chosen, name = one && NAMES[one.n], symbol = one && VIEWS[view][name];
+    caption.textContent = fill(words.caption, { units });
+    if (!steps || !symbol || !rows) return;
+    const x = (v) => SIDE / 2 + 11 * v;
+    pen.fillStyle = colours.line;
+    for (const v of [-1, 0, 1]) pen.fillRect(x(v), 0, 0.1, rows);
+    Object.assign(pen, { strokeStyle: colours[name], lineWidth: 0.45, lineJoin: "round" });
+    pen.beginPath();
+    for (let t = 0; t < rows; t++) pen.lineTo(x(valueOf(one, symbol, t)), t + 0.5);
+    pen.stroke();
+    const p = steps[one.n][SIDE - 1].p, answer = best(p), net = nets[one.n], u = order[one.n][one.k];
+    const vote = steps[one.n][SIDE - 1].h[u] * net.head[u * ANSWERS + answer];
+    caption.textContent = fill(words.oneUnit, { name, unit: one.k + 1, symbol: words.heads[symbol],
+      value: steps[one.n][rows - 1][symbol][u].toFixed(2).replace("-", "−"), row: rows,
+    }) + (known() ? ` ${fill(words.votes[+(vote > 0)], { answer })}` : "");
   }
   function drawThumb(thumb, k) {
-    const pen = thumb.firstChild.getContext("2d");
-    pen.clearRect(0, 0, 72, 72);
+    const pen = wipe(thumb.firstChild);
     // The digit of the story does not give itself away.
     const to = k || revealed.has(0) ? SIDE : half;
-    grid(pen, SIDE, (t, j) => [colours.ink, digits[k][t * SIDE + j]], 0, to);
-    thumb.ariaPressed = `${k === which}`;
+    paint(pen, [SIDE, SIDE], (t, j) => [colours.ink, digits[k][t * SIDE + j]], 0, to);
+    thumb.setAttribute("aria-pressed", k === which);
   }
   function draw() {
     const style = window.getComputedStyle(el);
-    colours = Object.fromEntries([...NAMES, "ink", "muted"].map((name) => [name, style.getPropertyValue(`--${name}`)]));
+    colours = Object.fromEntries([...NAMES, "ink", "muted", "line"].map((name) => [name, style.getPropertyValue(`--${name}`)]));
     board.style.setProperty("--read", steps ? rows : 0);
     paper.box.classList.toggle("drawing", drawing);
     drawPaper();
-    nets.forEach(({ name, units }, n) => {
-      const { answers, cells } = views[n], symbol = VIEWS[view][name];
-      const pen = fit(answers.canvas), penCells = fit(cells.canvas);
+    nets.forEach(({ name }, n) => {
+      const { answers, cells } = views[n], symbol = VIEWS[view][name], one = pointed ?? chosen;
+      const pen = wipe(answers.canvas), penCells = wipe(cells.canvas);
       cells.symbol.textContent = symbol ? words.heads[symbol] : words.none;
       const p = steps && rows ? steps[n][rows - 1].p : null;
       answers.best.textContent = p ? best(p) : "–";
-      answers.sure.textContent = p ? percent(Math.max(...p)) : "";
+      const judged = p && label !== null && known();
+      answers.sure.textContent = p ? `${percent(Math.max(...p))}${judged ? (best(p) === label ? " ✓" : " ✗") : ""}` : "";
       if (!p) return;
-      grid(pen, ANSWERS, (t, k) => [colours[name], steps[n][t].p[k]], 0, rows);
+      paint(pen, [SIDE, ANSWERS], (t, k) => [colours[name], steps[n][t].p[k]], 0, rows);
+      const since = judged && settled(n);
+      if (since && since <= rows) frame(pen, [SIDE, ANSWERS], colours.ink, label, since - 1, rows);
       if (!symbol) return;
-      grid(penCells, units, (t, k) => {
-        const value = steps[n][t][symbol][order[n][k]];
-        const v = symbol === "c" ? Math.tanh(value) : value; // c has no bounds; this is what h sees
+      paint(penCells, [SIDE, units], (t, k) => {
+        const v = valueOf({ n, k }, symbol, t);
         return [v > 0 ? colours[name] : colours.muted, Math.abs(v)];
       }, 0, rows);
+      if (one?.n === n) frame(penCells, [SIDE, units], colours.ink, one.k, 0, rows);
     });
     thumbs.forEach(drawThumb);
     slider.value = rows;
     slider.disabled = play.disabled = !steps;
     count.textContent = steps ? fill(words.count, { rows }) : "";
-    const t = rows - 1, empty = !steps || rows === 0 || !pixels.subarray(t * SIDE, rows * SIDE).some(Boolean);
-    erase.disabled = empty && !blank.has(t);
-    erase.textContent = fill(blank.has(t) ? words.unblank : words.blank, { row: Math.max(1, rows) });
-    restore.disabled = !blank.size;
-    holds.forEach((select) => (select.disabled = !steps));
+    const t = target();
+    erase.disabled = t === null;
+    erase.textContent = fill(blank.has(t) ? words.unblank : words.blank, { row: (t ?? Math.max(0, rows - 1)) + 1 });
+    restore.disabled = !steps || !(blank.size || holds.some((select) => select.value));
+    for (const select of holds) select.disabled = !steps;
+    unit.disabled = !whose.value;
+    if (steps && known() && !mattered) window.setTimeout(weigh); // once the last row is painted
     if (!timer) told.textContent = steps && rows ? `${fill(words.count, { rows })}: ${said(rows)}` : "";
   }
 
-  /* The reader's own digit: by mouse or pen at once, by touch after the button, by keys */
+  /* The reader's own digit */
   function clear() {
     stop();
     settle();
-    [strokes, steps, drawing, which, label, rows] = [[], null, true, null, null, 0];
+    own.clear();
+    [steps, drawing, which, label, rows] = [null, true, null, null, 0];
     blank.clear();
     tell(words.drawNow);
     draw();
     paper.canvas.focus({ preventScroll: true });
   }
-  function finish() { // the pen is up
-    ask("draw", words.drawn, tenDigits, (guess) => {
-      take(toPixels(strokes, document), guess ?? label, null);
-      start(0, () => tell(guessed(tenDigits, guess) + verdict()));
-    });
-  }
-  function begin(point) {
-    if (!drawing) clear();
-    if (timer) stop();
+  function begin() { // another stroke
+    stop();
     if (pending) { // not all strokes were there yet
       pending = null;
       asked.delete("draw");
-      tell(words.drawNow);
     }
+    tell(words.drawNow);
     steps = null;
-    strokes.push((stroke = [point]));
-    draw();
   }
-  const place = (event) => {
-    const box = paper.canvas.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top].map((v) => (v * SIDE) / box.width);
-  };
-  paper.canvas.onpointerdown = (event) => {
-    if (event.button) return;
-    if (event.pointerType === "touch" && !drawing) return goToPoint(event); // else no page scrolls
-    event.preventDefault();
-    paper.canvas.setPointerCapture(event.pointerId);
-    begin(place(event));
-  };
-  paper.canvas.onpointermove = (event) => {
-    if (!stroke) return;
-    const all = event.getCoalescedEvents?.() ?? [];
-    stroke.push(...(all.length ? all : [event]).map(place));
-    draw();
-  };
-  paper.canvas.onpointerup = paper.canvas.onpointercancel = () => {
-    if (!stroke) return;
-    stroke = null;
-    finish();
-  };
-  paper.canvas.onkeydown = (event) => {
-    const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (event.key === "Delete" || event.key === "Backspace") {
-      penDown = false;
-      clear();
-    } else if (event.key === " ") {
-      penDown = !penDown;
-      if (penDown) begin([...cursor]);
-      else { stroke = null; finish(); }
-    } else if (move) {
-      if (!drawing) clear();
-      cursor = cursor.map((v, k) => Math.min(SIDE - 1, Math.max(1, v + move[k])));
-      if (penDown) stroke.push([...cursor]);
-    } else return;
-    steered = true;
-    event.preventDefault();
-    draw();
-  };
+  function finish() { // the pen is up
+    ask("draw", words.drawn, tenDigits, (guess) => {
+      take(own.pixels(), guess ?? label, null);
+      start(0, () => tell(guessed(tenDigits, guess) + verdict()));
+    });
+  }
 
   take(digits[0], labels[0], 0);
   const sizes = new window.ResizeObserver(draw), themes = new window.MutationObserver(draw);

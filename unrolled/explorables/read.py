@@ -31,7 +31,7 @@ WORDS: dict[str, Any] = {
     "it, row by row, the ten answers and the units of an RNN, an LSTM and a GRU.",
     "digit": "The digit",
     "caption": "Time runs downwards. To the right, after each row: the ten answers, "
-    "the surer the darker, and the {units} units.",
+    "the surer the darker, and the {units} units; point at one.",
     "paper": "Drawing paper. Arrow keys move the pen, the space bar lowers and lifts "
     "it, Delete clears the paper.",
     "answers": "{name}: its ten answers after each row",
@@ -42,7 +42,7 @@ WORDS: dict[str, Any] = {
     "skip": "Just show me",
     "guessed": "You said: {guess}.",
     "itIs": "It is a {label}.",
-    "from": "The {name} is right for good from row {row} on.",
+    "from": "The {name} is right from row {row} on.",
     "never": "The {name} is wrong at the end.",
     "next": "Now it is your turn: draw a digit, blank a row, hold a gate.",
     "play": "Play",
@@ -55,12 +55,12 @@ WORDS: dict[str, Any] = {
     "drawNow": "Draw a digit on the paper, as large as you like. The networks begin "
     "to read when you lift the pen, and again after each further stroke.",
     "drawn": "Before they read it: which digit did you draw?",
-    "first": "They have not read a row yet. Which network will be the first to be "
-    "right for good?",
+    "first": "They have not read a row yet. Which network will be the first to settle "
+    "on the right answer?",
     "change": "Change the digit",
     "blank": "Blank row {row}",
     "unblank": "Restore row {row}",
-    "restore": "Restore all rows",
+    "restore": "Undo all changes",
     "blankAsk": "Row {row} goes blank and all three read again. How many of the three "
     "last answers will change?",
     "howMany": ["None", "One", "Two", "All three"],
@@ -71,15 +71,23 @@ WORDS: dict[str, Any] = {
     "yesNo": ["Yes", "No"],
     "moves": "The {name} said {before} after the last row, and now says {now}.",
     "stays": "None of the three last answers changes.",
+    "unit": "Curve over the digit",
+    "which": "Which unit, from the left",
+    "oneUnit": "{name}, unit {unit} from the left: {symbol} is {value} after row "
+    "{row}.",
+    "votes": [
+        "At the end it votes against {answer}.",
+        "At the end it votes for {answer}.",
+    ],
     "show": "Units show",
     "views": {
-        "state": "what they hold: h, c, h",
-        "keep": "what they keep: gates f, z",
-        "candidate": "candidates g",
+        "state": "state: h, c, h",
+        "keep": "forget gate f, update gate z",
+        "candidate": "candidate g",
         "input": "input gate i",
         "output": "output gate o",
         "reset": "reset gate r",
-        "hidden": "hidden states h",
+        "hidden": "hidden state h",
     },
     "gates": {
         "f": "forget f",
@@ -109,9 +117,11 @@ WORDS: dict[str, Any] = {
     "legend": {
         "units": "Units:",
         "above": "above zero,",
-        "below": "below zero;",
-        "order": "from those that vote most for the network's last answer to those "
-        "that vote most against it.",
+        "below": "below zero (c as tanh c);",
+        "order": "sorted from the strongest vote for the network's last answer to the "
+        "strongest against it.",
+        "rows": "At the digit's right edge, after the last row: the darker, the more "
+        "the network's answer would change if that row were blank.",
     },
     "still": "An RNN, an LSTM and a GRU read a digit row by row and answer after every "
     "row. Where scripts run, draw your own digit here, blank a row, or hold a gate.",
@@ -165,7 +175,14 @@ def read_digits(*, words: Mapping[str, Any] | None = None) -> Explorable:
 
 
 #: Room for the explorable, by its width in pixels.
-HEIGHT = {0: "82rem", 310: "76rem", 480: "68rem", 640: "52rem", 780: "48rem"}
+HEIGHT = {
+    0: "83rem",
+    310: "80rem",
+    480: "72rem",
+    600: "68rem",
+    640: "55rem",
+    780: "49rem",
+}
 
 
 def load_networks() -> dict[str, SequenceClassifier]:

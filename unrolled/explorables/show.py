@@ -8,11 +8,14 @@ untrusted notebook in JupyterLab, a feed.
 import base64
 import html
 import json
+import re
 import secrets
 from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+# How a module of this folder asks for another one; it may run over two lines.
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w.]+)";\n', re.MULTILINE)
 PNG = b"\x89PNG\r\n\x1a\n"
 # By that attribute JupyterLab leaves keys to the explorable, as A or Enter on a button.
 OUTPUT = """<div class="explorable" id="%(id)s" data-lm-suppress-shortcuts="true">
@@ -61,7 +64,9 @@ class Explorable:
 
     The module, a file beside this one, exports `default { render }` in the form of
     anywidget (https://anywidget.dev): `render({ model, el })` fills the element `el`,
-    and `model.get(name)` gives an entry of `data`, or `"words"`.
+    and `model.get(name)` gives an entry of `data`, or `"words"`. What it imports from
+    this folder takes the place of the `import`. A style sheet of the same name, if
+    there is one, follows `explorable.css`.
 
     Args:
         module: name of the module's file, such as "cell.js".
@@ -89,7 +94,10 @@ class Explorable:
         sentence: str,
         height: str | Mapping[int, str],
     ) -> None:
-        self.source = _read(module)
+        self.source = IMPORT.sub(lambda found: _read(found[1]), _read(module))
+        self.style = _read("explorable.css")
+        if (sheet := files(__package__) / module.replace(".js", ".css")).is_file():
+            self.style += sheet.read_text(encoding="utf-8")
         if "words" in data:
             raise ValueError('data has an entry "words"; expected them as an argument')
         if "picture" not in words:
@@ -122,7 +130,7 @@ class Explorable:
         )
         return OUTPUT % {
             "id": name,
-            "style": _read("explorable.css"),
+            "style": self.style,
             "room": "\n".join(
                 f"@container explorable (min-width: {least}px) "
                 f"{{ #{name} > .explorable-stage {{ min-height: {room}; }} }}"
@@ -156,7 +164,7 @@ class Explorable:
             name: traitlets.Any(value).tag(sync=True)
             for name, value in self.data.items()
         }
-        parts = {"_esm": self.source, "_css": _read("explorable.css")}
+        parts = {"_esm": self.source, "_css": self.style}
         made = type("ExplorableWidget", (anywidget.AnyWidget,), traits | parts)()
         made.add_class("explorable")
         return made

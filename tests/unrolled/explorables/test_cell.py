@@ -127,7 +127,7 @@ def said(page):
 
 def test_says_what_holds(show):
     page = show("LSTM", "keras")
-    assert "0.731, half of what is held is gone after 2.2 steps" in said(page)
+    assert "0.731: half of what is held is gone after 2.2 steps" in said(page)
     assert "it vanishes" in said(page)
     page.get_by_role("button", name="counter").click()
     assert "holds 2 and" in said(page) and "it is kept" in said(page)
@@ -185,6 +185,22 @@ def test_a_slider_moves_its_own_weight(show):
     c = run_unit("LSTM", weights, [4, 12], [18], 24)["c"][11]
     page.get_by_role("group", name="write").get_by_role("button").nth(11).focus()
     assert f" c = {c:.3g}" in page.locator(".cell-read").inner_text()
+
+
+def test_start_again(show):
+    """As the page had it, and the keyboard stays where it was."""
+    page = show("LSTM", "counter")
+    before = said(page)
+    writes = page.get_by_role("group", name="write")
+    writes.get_by_role("button", name="step 20").click()
+    page.get_by_role("slider", name="bias").fill("-2")
+    page.get_by_role("button", name="GRU").click()
+    again = page.get_by_role("button", name="Start again")
+    again.focus()
+    page.keyboard.press("Enter")
+    assert said(page) == before
+    assert page.locator("button[aria-pressed=true]", has_text="counter").count()
+    assert again.evaluate("e => e === document.activeElement")
 
 
 @pytest.mark.parametrize("width", [320, 500, 1600])

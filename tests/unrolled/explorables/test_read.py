@@ -9,7 +9,7 @@ from unrolled.course.recorded import load_recorded
 from unrolled.explorables import read_digits
 from unrolled.explorables.read import HALF, WORDS, load_digits, load_networks
 
-# What `read` of the module gives for each digit, with rows blanked and gates held.
+# What `read` of `networks.js` gives for each digit, with rows blanked and gates held.
 READ = """async ([url, data, blanks, held]) => {
   const { read, unpack, unpackDigits } = await import(url);
   const digits = unpackDigits(data.digits);
@@ -21,6 +21,15 @@ READ = """async ([url, data, blanks, held]) => {
   return Object.entries(data.weights).map(([name, weights]) => {
     const net = unpack(name, weights, data.units);
     return digits.map((pixels) => read(net, pixels, held[name]).map(asLists));
+  });
+}"""
+# What `matters` gives for the first digits, half of them with a gate held.
+MATTERS = """async ([url, data, held]) => {
+  const { matters, read, unpack, unpackDigits } = await import(url);
+  return Object.entries(data.weights).map(([name, weights]) => {
+    const net = unpack(name, weights, data.units);
+    return unpackDigits(data.digits).slice(0, 3).map((pixels) =>
+      matters(net, pixels, held[name], read(net, pixels, held[name])));
   });
 }"""
 HELD = [{}]
@@ -102,7 +111,7 @@ def test_the_module_equals_the_package(browser, modules, held):
     page = browser.new_page()
     page.goto(f"{modules}/explorable.css")
     blanks = [rows.tolist() for rows in blanks]
-    arguments = [f"{modules}/read.js", read_digits().data, blanks, held]
+    arguments = [f"{modules}/networks.js", read_digits().data, blanks, held]
     found = page.evaluate(READ, arguments)
     page.close()
     for (model, run), read in zip(expected(images, held).items(), found, strict=True):
@@ -112,6 +121,25 @@ def test_the_module_equals_the_package(browser, modules, held):
             np.testing.assert_allclose(
                 those, values, rtol=1e-5, atol=1e-8, err_msg=f"{model} {name}"
             )
+
+
+@pytest.mark.parametrize("held", [{}, {"LSTM": {"f": 1}, "GRU": {"r": 0}}], ids=str)
+def test_which_rows_matter(browser, modules, held):
+    """The probability that moves if one row is blank, as the package has it."""
+    images, _ = load_digits()
+    page = browser.new_page()
+    page.goto(f"{modules}/explorable.css")
+    arguments = [f"{modules}/networks.js", read_digits().data, held]
+    found = np.array(page.evaluate(MATTERS, arguments))  # (networks, digits, rows)
+    page.close()
+    blanked = np.repeat(images[:3, None], 28, axis=1)
+    blanked[:, range(28), range(28)] = 0
+    whole = expected(images[:3], held)
+    for n, run in enumerate(expected(blanked.reshape(-1, 28, 28), held).values()):
+        last = run["p"][:, -1].reshape(3, 28, 10)
+        before = list(whole.values())[n]["p"][:, -1]
+        moved = np.abs(last - before[:, None]).sum(-1) / 2
+        np.testing.assert_allclose(found[n], moved, rtol=1e-5, atol=1e-8)
 
 
 def test_the_networks_are_those_of_the_recorded_run():
@@ -156,7 +184,7 @@ def test_the_story(show):
     page = show()
     assert "Which digit will it be?" in asked(page)
     assert len(set(said(page).values())) == 3
-    assert page.get_by_role("slider").input_value() == str(HALF)
+    assert page.get_by_role("slider", name="Rows read").input_value() == str(HALF)
     label = int(load_digits()[1][0])
     press(page, f"{(label + 1) % 10}")
     assert asked(page).startswith(f"You said: {(label + 1) % 10}. It is a {label}.")
@@ -171,18 +199,18 @@ def test_by_hand_without_a_guess(show):
         for name, run in expected(load_digits()[0]).items()
     }
     press(page, "Play")
-    assert page.get_by_role("slider").input_value() == "28"
-    assert "right for good" in asked(page)
+    assert page.get_by_role("slider", name="Rows read").input_value() == "28"
+    assert "is right from row" in asked(page)
 
 
 def test_each_control_asks_once(show):
     page = show()
     press(page, "Example 4")
-    assert "first to be right" in asked(page)
+    assert "first to settle" in asked(page)
     press(page, "LSTM")
     assert asked(page).startswith("You said: LSTM.")
     press(page, "Example 5")
-    assert "first to be right" not in asked(page)
+    assert "first to settle" not in asked(page)
     slide(page, 14)
     press(page, "Blank row 14")
     assert "How many of the three" in asked(page)
@@ -209,8 +237,7 @@ def test_a_held_gate_and_a_blank_row_are_computed(show):
         slide(page, rows)
         answers = {name: run["p"][0, rows - 1].argmax() for name, run in held.items()}
         assert said(page) == answers
-    page.get_by_role("combobox", name="forget f").select_option("")
-    press(page, "Restore all rows")
+    press(page, "Undo all changes")
     whole = expected(load_digits()[0])
     answers = {name: run["p"][0, -1].argmax() for name, run in whole.items()}
     assert said(page) == answers
@@ -252,6 +279,31 @@ def test_a_7_by_touch(show):
     assert said(page) == dict.fromkeys(("RNN", "LSTM", "GRU"), 7)
 
 
+def test_a_finger_that_scrolls_changes_nothing(show):
+    """The board fills a phone's screen; to scroll over it is not to play with it."""
+    page = show(width=390, has_touch=True, is_mobile=True)
+    wire = page.context.new_cdp_session(page)
+    question = asked(page)
+    for canvas in page.locator(".read-panel canvas").all()[:4]:
+        box = canvas.bounding_box()
+        x, y = box["x"] + 20, box["y"] + 50
+
+        def touch(kind, *points):
+            at = [{"x": x, "y": y - up} for up in points]  # noqa: B023
+            wire.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+        touch("touchStart", 0)
+        for up in range(5, 50, 5):
+            touch("touchMove", up)
+        touch("touchEnd")
+        page.evaluate("scrollTo(0, 0)")
+        assert asked(page) == question
+        assert page.get_by_role("slider", name="Rows read").input_value() == str(HALF)
+    page.locator(".answers canvas").first.tap(position={"x": 20, "y": 50})
+    row = int(page.get_by_role("slider", name="Rows read").input_value())
+    assert row == int(28 * 50 / (28 * 7)) + 1
+
+
 def test_a_7_by_keys(show):
     page = show()
     page.locator(".paper canvas").focus()
@@ -281,9 +333,86 @@ def test_a_7_by_keys(show):
     assert "Draw a digit" in asked(page)
 
 
+def test_a_pen_of_keys_and_a_mouse_do_not_meet(show):
+    """Whichever goes down last draws; a pen that was lifted draws no more."""
+    page = show()
+    troubles = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    paper = page.locator(".paper canvas")
+    paper.focus()
+    page.keyboard.press("Space")
+    paper.click(position={"x": 40, "y": 60})
+    paper.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    press(page, "Draw one yourself")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")  # lifts the pen; the networks read, the question was put
+    assert asked(page).startswith("The RNN says")
+    assert not troubles
+
+
+def test_one_unit_over_the_digit(show):
+    page, (images, _) = show(), load_digits()
+    run = expected(images)["LSTM"]
+    network = load_networks()["LSTM"]
+    caption = page.locator(".read-caption")
+    page.get_by_role("combobox", name="Curve over the digit").select_option("LSTM")
+    page.get_by_role("slider", name="Which unit").fill("2")
+    assert "votes" not in caption.inner_text()  # that would give the digit away
+    press(page, "Just show me")
+    answer = run["p"][0, -1].argmax()
+    votes = run["h"][0, -1] * network.head.weights["kernel"][:, answer]
+    second = np.argsort(-votes)[1]
+    value = f"{run['c'][0, -1, second]:.2f}".replace("-", "−")
+    said = caption.inner_text()
+    assert f"unit 2 from the left: state c is {value} after row 28" in said
+    assert f"votes for {answer}" in said
+    cells = page.locator(".units canvas").nth(2)
+    cells.hover(position={"x": 2, "y": 20})
+    assert caption.inner_text().startswith("GRU, unit")
+    page.mouse.move(0, 0)
+    assert caption.inner_text() == said
+
+
+def test_an_empty_row_gives_way_to_the_one_that_matters_most(show):
+    page = show()
+    press(page, "Just show me")
+    button = page.get_by_role("button", name=re.compile(r"^Blank row"))
+    page.wait_for_function(
+        "[...document.querySelectorAll('button')]"
+        ".some((b) => /^Blank row/.test(b.textContent) && !b.disabled)"
+    )
+    images, _ = load_digits()
+    assert not images[0, 27].any()
+    blanked = np.repeat(images[:1], 28, axis=0)
+    blanked[range(28), range(28)] = 0
+    whole = expected(images[:1])
+    moved = sum(
+        np.abs(run["p"][:, -1] - whole[name]["p"][:, -1]).sum(-1)
+        for name, run in expected(blanked).items()
+    )
+    assert button.inner_text() == f"Blank row {moved.argmax() + 1}"
+
+
+def test_controls_bring_the_question_into_view(show):
+    """On a phone the question and the paper are far above the controls."""
+    page = show(width=390)
+    page.set_viewport_size({"width": 390, "height": 700})
+    for name in ("Draw one yourself", "Example 5", "Draw one yourself"):
+        button = page.get_by_role("button", name=name)
+        button.scroll_into_view_if_needed()
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        button.click()
+        assert page.locator(".read-ask").bounding_box()["y"] >= 0
+        paper = page.locator(".paper canvas").bounding_box()
+        assert paper["y"] + paper["height"] <= 700
+
+
 def test_it_plays_when_motion_is_welcome(show):
     page = show(motion="no-preference")
-    slider = page.get_by_role("slider")
+    slider = page.get_by_role("slider", name="Rows read")
     assert slider.input_value() == str(HALF)  # not by itself
     press(page, "Just show me")
     page.get_by_role("button", name="Pause").wait_for()
@@ -298,7 +427,7 @@ def test_nothing_jumps_and_nothing_is_cut(show, width):
     places = []
 
     def look():
-        places.append(page.get_by_role("slider").bounding_box()["y"])
+        places.append(page.get_by_role("slider", name="Rows read").bounding_box()["y"])
         inside = page.locator(".explorable-stage > div").bounding_box()["height"]
         assert inside <= stage.bounding_box()["height"]
 

@@ -40,6 +40,14 @@ def test_an_output_for_every_reader():
     assert len(soup.select("script")) == 1 and not soup.select("[src]:not(img), link")
 
 
+def test_a_module_brings_what_it_imports():
+    """A page from a folder may not load modules: they are all in one."""
+    explorable = made()
+    assert not re.search(r"^import ", explorable.source, re.MULTILINE)
+    assert "export function elements(" in explorable.source
+    assert ".cell-marks" in explorable._repr_mimebundle_()["text/html"]
+
+
 def test_two_on_a_page_do_not_meet():
     explorable = made()
     outputs = [explorable._repr_mimebundle_()["text/html"] for _ in range(2)]
@@ -91,6 +99,8 @@ def test_without_scripts(browser, put):
     page.goto(put(made(sentence="Words to read.")))
     assert page.get_by_text("Words to read.").is_visible()
     assert page.locator("img").bounding_box()["height"] > 100
+    # The room for the explorable is not kept.
+    assert page.locator(".explorable").bounding_box()["height"] < 700
     page.close()
 
 
