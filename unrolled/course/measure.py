@@ -137,6 +137,8 @@ def measure_effect(values: Any, level: float = 0.95, *, ratio: bool = False) -> 
         ratios = read_array("values", values)
         if ratios.dtype == bool or not (ratios > 0).all():
             raise ValueError(f"values holds {values!r}; expected ratios above 0")
+        if not ratios.ndim or np.ptp(ratios) == 0:  # nothing to average
+            return measure_effect(ratios, level)
         found = measure_effect(np.log(ratios), level)
         effect, low, high = (float(end) for end in np.exp(found[:3]))
         return Effect(effect, low, high, found.counts, found.kind)

@@ -19,7 +19,7 @@ from unrolled.course.measure import measure_effect
 START = """from unrolled.course import base_seed, record_claim
 from unrolled.course.ledger import load_claims
 open({log!r}, "a").write("{word} ")
-def effect(condition, holds, noise=0.0):
+def effect(condition, holds):
     "A value far on the right or on the wrong side of a condition's margin."
     if "theorem" in condition:
         return condition["theorem"]
@@ -28,15 +28,16 @@ def effect(condition, holds, noise=0.0):
         value = (low + high) / 2 if holds else high + 9 * (high - low)
     else:
         sign = 1 if ("above" in condition) == holds else -1
-        value = condition.get("above", condition.get("below")) + 9 * sign
-    return [value + noise * step for step in (-1, 0, 1)]
+        margin = condition.get("above", condition.get("below"))
+        value = margin * 9.0**sign if "ratio" in condition else margin + 9 * sign
+    # Values that all agree would show nothing, within a base seed or between them.
+    return [value + 1e-9 * (step + 0.1 * base_seed()) for step in (-1, 0, 1)]
 claim = load_claims()["{name}"]["conditions"]
 """
 SAME = (
     START
     + """
-noise = 1e-9 * (1 + base_seed())
-record_claim("{name}", {{c["name"]: effect(c, True, noise) for c in claim}});"""
+record_claim("{name}", {{c["name"]: effect(c, True) for c in claim}});"""
 )
 FLIPS = (
     START

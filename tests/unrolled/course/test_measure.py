@@ -143,6 +143,8 @@ def test_ratios_are_averaged_in_logarithms():
     found = measure_effect(ratios, 0.9, ratio=True)
     assert np.allclose(found[:3], np.exp(measure_effect(np.log(ratios), 0.9)[:3]))
     assert outcome(ratios, above=0.1, ratio=True) == "holds"
+    assert measure_effect(5.0, ratio=True)[:3] == (5.0, 5.0, 5.0)  # no rounding
+    assert measure_effect([5.0] * 9, ratio=True)[:3] == (5.0, 5.0, 5.0)
     for bad in ([1.0, 0.0], [1.0, -2.0], [True, True]):
         with pytest.raises(ValueError, match="expected ratios above 0"):
             measure_effect(bad, ratio=True)
