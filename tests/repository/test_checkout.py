@@ -264,7 +264,7 @@ def unnamed_encodings(code):
 
 
 MODES = set("rwxat+")
-OF_BYTES = ("os", "tarfile", "zipfile", "pikepdf")  # modules whose `open` reads no text
+OF_BYTES = ("os", "tarfile", "zipfile", "pikepdf", "Image")  # those whose `open` reads no text
 
 
 @pytest.mark.parametrize(
