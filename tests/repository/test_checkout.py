@@ -264,7 +264,8 @@ def unnamed_encodings(code):
 
 
 MODES = set("rwxat+")
-OF_BYTES = ("os", "tarfile", "zipfile", "pikepdf", "Image")  # those whose `open` reads no text
+# Those whose `open` reads no text.
+OF_BYTES = ("os", "tarfile", "zipfile", "pikepdf", "Image")
 
 
 @pytest.mark.parametrize(
