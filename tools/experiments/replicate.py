@@ -216,17 +216,14 @@ def confirm_condition(found, level):
         return about | seeds
     known = [c for c in found if c["effect"] is not None]
     effects = [c["effect"] for c in known]
-    if len(known) == 1 or about.get("recorded"):
+    if not known:
+        interval = measure(about, None, level)
+    elif len(known) == 1 or about.get("recorded"):
         interval = widen(known[0], level)
         seeds = {key: known[0][key] for key in ("n", "unit")}
-    elif not known:
-        interval = measure(about, None, level)
     elif len(set(effects)) == 1 and known[0]["kind"] in ("exact", "median", "few"):
         # No base seed moves it, and within each all agree, too.
-        n = sum(c["n"] for c in known)
-        interval = effect_of_all(effects[0], n, level)
-        if known[0]["kind"] == "exact":
-            interval = Effect(*3 * effects[:1], [n], "exact")
+        interval = widen(known[0] | {"n": sum(c["n"] for c in known)}, level)
     else:
         interval = measure(about, effects, level)
         groups = add_counts([c["counts"] for c in known])

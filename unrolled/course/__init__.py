@@ -11,16 +11,19 @@ from unrolled.course.figures import COLORS, draw_baseline, draw_runs, use_style
 from unrolled.course.ledger import read_ledger, record_claim
 from unrolled.course.measure import (
     base_seed,
+    beside_zero,
     lies_above,
     mean_interval,
     measure_effect,
     outcome,
 )
-from unrolled.course.results import guard, how_many, in_short, say
+from unrolled.course.results import as_table, guard, how_many, in_short, say
 
 __all__ = [
     "COLORS",
+    "as_table",
     "base_seed",
+    "beside_zero",
     "draw_baseline",
     "draw_runs",
     "expect_answer",

@@ -183,7 +183,7 @@ def judged(about: dict[str, Any], found: Effect, level: float) -> dict[str, Any]
     """Return what a record says of an effect; an end that there is not is None."""
     endless = found.kind == "few"
     return {
-        "outcome": "not shown" if endless else judge(*found[1:3], **margin(about)),
+        "outcome": judge(*found[1:3], **margin(about)),
         "effect": None if np.isnan(found.effect) else found.effect,
         "low": None if endless else found.low,
         "high": None if endless else found.high,

@@ -76,6 +76,29 @@ def lies_above(values: npt.ArrayLike, bound: float = 0) -> bool:
     return bool(mean - half_width > bound)
 
 
+def beside_zero(values: npt.ArrayLike, above: str, below: str, neither: str) -> str:
+    """Choose one of three phrases by where the 95 % interval of the mean lies.
+
+    Args:
+        values: one number per seed, `(seeds,)`; see `mean_interval`.
+        above: what to say if the whole interval lies above zero.
+        below: what to say if it lies below zero.
+        neither: what to say if it includes zero.
+
+    Raises:
+        ValueError: as `mean_interval`.
+
+    Example:
+        >>> from unrolled.course import beside_zero
+        >>> beside_zero([0.1, 0.3, -0.2], "better", "worse", "no difference shown")
+        'no difference shown'
+    """
+    mean, half_width = mean_interval(values)
+    if abs(mean) <= half_width:
+        return neither
+    return above if mean > 0 else below
+
+
 class Effect(NamedTuple):
     """An effect with its confidence interval.
 
@@ -95,6 +118,10 @@ class Effect(NamedTuple):
     high: float
     counts: list[Any]
     kind: str
+
+    def __format__(self, spec: str) -> str:
+        """Write effect and interval, each number as `spec` says."""
+        return "{:{s}} ({:{s}} to {:{s}})".format(*self[:3], s=spec)
 
 
 def measure_effect(values: Any, level: float = 0.95, *, ratio: bool = False) -> Effect:
@@ -122,8 +149,7 @@ def measure_effect(values: Any, level: float = 0.95, *, ratio: bool = False) -> 
 
     Example:
         >>> from unrolled.course import measure_effect
-        >>> effect = measure_effect([0.5, 2.0, 0.8, 1.25], ratio=True)
-        >>> print("{:.2f} ({:.2f} to {:.2f})".format(*effect[:3]))
+        >>> print(f"{measure_effect([0.5, 2.0, 0.8, 1.25], ratio=True):.2f}")
         1.00 (0.39 to 2.58)
 
     References:

@@ -139,6 +139,14 @@ def as_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     Args:
         header: words over the columns.
         rows: a cell for each column; a `|` in one is escaped.
+
+    Example:
+        >>> from unrolled.course import as_table
+        >>> print(as_table(["cell", "gates"], [["LSTM", 3], ["GRU", 2]]))
+        | cell | gates |
+        | --- | --- |
+        | LSTM | 3 |
+        | GRU | 2 |
     """
     lines = [header, ["---"] * len(header), *rows]
     cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]

@@ -237,6 +237,8 @@ def test_all_alike_within_and_between_base_seeds():
     assert (found["outcome"], found["low"]) == ("not shown", None)
     found = replicate.confirm_condition(records([None, None]), 0.9)
     assert (found["outcome"], found["effect"]) == ("not shown", None)
+    nothing = [record | {"recorded": True} for record in records([None, None])]
+    assert replicate.confirm_condition(nothing, 0.9)["outcome"] == "not shown"
     found = replicate.confirm_condition(records([None, [0.7, 0.8, 0.9]]), 0.95)
     assert found["outcome"] == "holds"  # the one that measured
 

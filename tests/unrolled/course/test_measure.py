@@ -11,6 +11,7 @@ from unrolled import reach
 from unrolled.course import (
     COLORS,
     base_seed,
+    beside_zero,
     draw_runs,
     lies_above,
     mean_interval,
@@ -50,6 +51,22 @@ def test_lies_above_is_the_interval_s_lower_end(shift):
     values = [0.1, 0.4, 0.3]
     mean, half = mean_interval(values)
     assert lies_above(values, mean - half + shift) is (shift < 0)
+
+
+@pytest.mark.parametrize(
+    ("move", "says"),
+    [(1e-6, "above"), (-1e-6, "neither"), (-10, "below")],
+)
+def test_beside_zero_is_where_the_interval_lies(move, says):
+    values = np.array([0.1, 0.4, 0.3])
+    mean, half = mean_interval(values)
+    assert beside_zero(values - mean + half + move, "above", "below", "neither") == says
+
+
+def test_an_effect_is_written_with_its_interval():
+    effect = measure_effect([0.5, 2.0, 0.8, 1.25], ratio=True)
+    ends = effect.effect, effect.low, effect.high
+    assert f"{effect:.2f}" == "{:.2f} ({:.2f} to {:.2f})".format(*ends)
 
 
 def test_base_seed(monkeypatch):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unrolled.course import guard, how_many, in_short, say
+from unrolled.course import as_table, guard, how_many, in_short, say
 
 SPREAD = (1.0, 0.1)
 
@@ -92,3 +92,13 @@ def test_a_summary_stands_where_its_place_was_reserved():
     (output,) = notebook.cells[0].outputs
     assert output.data["text/markdown"] == "**In short.** It is 7."
     assert not notebook.cells[2].outputs
+
+
+def test_a_table_keeps_its_columns():
+    table = as_table(["a|b", "c"], [[1, "x | y"], [np.int64(2), ""]])
+    assert table.splitlines() == [
+        "| a\\|b | c |",
+        "| --- | --- |",
+        "| 1 | x \\| y |",
+        "| 2 |  |",
+    ]
