@@ -263,6 +263,41 @@ def test_without_javascript(browser, address):
     page.context.close()
 
 
+def test_the_ledger_filters_and_sorts(browser, address):
+    """A link to a row opens it; verdicts, chapter and source narrow the list down."""
+    path = "book/6-faq/4-ledger.html#claim-four-times-time"
+    page, troubles = open_page(browser, address, path)
+    assert page.locator("#claim-four-times-time .conditions").is_visible()
+    rows = page.locator(".ledger-claims > li:visible")
+    everything = rows.count()
+    page.locator("button[value='conditional']").click()
+    assert 0 < rows.count() < everything
+    page.get_by_label("Chapter").select_option("4 Code")
+    page.get_by_label("Said by").select_option("folklore")
+    page.get_by_label("Sort").select_option("claim")
+    words = rows.locator(".claim").all_inner_texts()
+    assert words and words == sorted(words)
+    found = rows.evaluate_all("all => all.map(li => ({ ...li.dataset }))")
+    assert {row["verdict"] for row in found} == {"conditional"}
+    assert {row["chapter"] for row in found} == {"4 Code"}
+    page.get_by_role("button", name="Open all").click()
+    assert page.locator(".conditions:visible").count() == len(words)
+    assert not troubles
+    page.context.close()
+
+
+def test_the_ledger_without_javascript(browser, address):
+    page = new_page(browser, java_script_enabled=False)
+    page.goto(f"{address}/book/6-faq/4-ledger.html")
+    assert not page.locator(".ledger-controls").is_visible()
+    page.locator("#claim-lstm-beats-rnn summary").click()
+    section = page.locator("#claim-lstm-beats-rnn a").first
+    assert section.is_visible()
+    section.click()
+    assert page.url.endswith("/4-code/6-comparison.html#pair-by-pair")
+    page.context.close()
+
+
 def test_keyboard_reaches_and_opens_a_solution(browser, address):
     page, _ = open_page(browser, address, "book/4-code/1-data.html")
     solution = page.locator("details", has_text="# @title Solution").first
