@@ -377,6 +377,13 @@ def typeset(text: str) -> str:
     return "".join(parts)
 
 
+def in_markdown(text: str) -> str:
+    """Write a claim or a metric as Markdown, its symbols as formulas."""
+    parts = re.split(r"(`[^`]+`)", text)
+    parts[::2] = [SYMBOL.sub(r"$\1_\2$", part) for part in parts[::2]]
+    return "".join(parts)
+
+
 def badge(word: str, count: int | None = None) -> str:
     """Write a verdict or an outcome with its sign and its colour."""
     many = "" if count is None else f" <b>{count}</b>"

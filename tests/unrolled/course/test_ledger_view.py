@@ -8,7 +8,13 @@ from mdit_py_plugins.anchors.index import slugify
 
 from unrolled.course import ledger_view as module
 from unrolled.course.ledger import judge_condition, load_claims, verdict
-from unrolled.course.ledger_view import LedgerView, beyond, read_published, typeset
+from unrolled.course.ledger_view import (
+    LedgerView,
+    beyond,
+    in_markdown,
+    read_published,
+    typeset,
+)
 
 VALUES = [1.0, 1.2, 1.1, 1.3, 0.9, 1.15]
 
@@ -102,6 +108,10 @@ def test_an_interval_without_width_has_a_side():
 )  # fmt: skip
 def test_formulas_and_code_are_typeset(text, html):
     assert typeset(text) == html
+
+
+def test_formulas_in_markdown():
+    assert in_markdown("C_t, `a_b=1`") == "$C_t$, `a_b=1`"
 
 
 def test_ticks_are_round():
