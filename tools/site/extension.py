@@ -2,6 +2,7 @@
 
 * KaTeX typesets formulas while building; its style sheet and fonts join the site.
 * `> **Note** …` quotes, which every notebook reader shows, become boxes.
+* Folded code is named by the comment that it begins with.
 * Code is coloured with half the elements.
 * Each page describes itself to search engines, and offers its notebook.
 * The search knows sections and their prose.
@@ -40,6 +41,8 @@ BOXES = {
     "Warning": nodes.warning,
 }
 WRITES_LEDGER = re.compile(r"\bwrite_ledger\(")
+COMMENT = re.compile(r"(#.*\n?)+")
+CHECK = re.compile(r"expect_\w+\(|assert\b|guard\(")
 FORMULA = re.compile(r"\$([^\s$](?:[^$\n]*[^\s$])?)\$")
 
 
@@ -159,6 +162,30 @@ class QuotesToBoxes(SphinxTransform):
             if paragraph.children and isinstance(paragraph[0], nodes.Text):
                 paragraph[0] = nodes.Text(paragraph[0].astext().lstrip(" .:\n"))
             quote.replace_self(kind("", *quote.children))
+
+
+class NameFolds(SphinxTransform):
+    """Write above folded code what it does, instead of "Show code cell source"."""
+
+    default_priority = 400
+
+    def apply(self):
+        """Set the words that stand above each fold, open or closed."""
+        for cell in self.document.findall(nodes.container):
+            code = cell.get("hide_mode") and cell.next_node(nodes.literal_block)
+            if code:
+                cell["prompt_show"] = cell["prompt_hide"] = name_code(code.astext())
+
+
+def name_code(code):
+    """Name folded code: the first sentence of its comment, or a word for its kind."""
+    comment = COMMENT.match(code)
+    if comment is None:
+        return "Show the check" if CHECK.match(code) else "Show the code"
+    lines = [line.removeprefix("#").strip() for line in comment[0].splitlines()]
+    if lines[0].startswith("@title "):  # which Colab shows above the cell
+        return lines[0].removeprefix("@title ")
+    return re.split(r"(?<=[.?!])\s", " ".join(lines))[0].rstrip(".:")
 
 
 def repair_page(app, exception):
@@ -310,6 +337,7 @@ def setup(app):
     app.connect("builder-inited", empty_site, priority=1)  # before anything is written
     app.connect("env-before-read-docs", read_ledger_last)
     app.add_transform(QuotesToBoxes)
+    app.add_transform(NameFolds)
     PygmentsBridge.html_formatter = PlainNames
     app.connect("build-finished", serve_katex)
     app.connect("build-finished", offer_ledger)

@@ -16,6 +16,8 @@ import pikepdf
 import psutil
 import pytest
 from bs4 import BeautifulSoup
+from docutils import nodes
+from docutils.utils import new_document
 from markdown_it import MarkdownIt
 from sphinx.errors import ExtensionError
 
@@ -884,3 +886,25 @@ os.abort()"""
     assert ran.returncode != 0 and NODE.exists()
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(int(ran.stdout)).wait()
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("# Draw two\n# curves. In colour.\nx = 1", "Draw two curves"),
+        ("# Figure 5.2.2: the gaps.\n", "Figure 5.2.2: the gaps"),
+        ("# @title Solution\n# Far fewer.", "Solution"),
+        ("expect_answer(guess=guess)\nassert guess", "Show the check"),
+        ("assert x", "Show the check"),
+        ("assertions = 1", "Show the code"),
+        ("x = 1  # not about the cell", "Show the code"),
+    ],
+)
+def test_a_fold_is_named_by_its_comment(code, name):
+    document = new_document("page")
+    cell = nodes.container("", nodes.literal_block(code, code), hide_mode="input")
+    shown = nodes.container("", nodes.literal_block(code, code), hide_mode=False)
+    document += [cell, shown]
+    extension.NameFolds(document).apply()
+    assert cell["prompt_show"] == cell["prompt_hide"] == name
+    assert "prompt_show" not in shown
