@@ -23,6 +23,8 @@ ANSI = re.compile(r"\x1b\[[0-9;]*m")  # colours, in an error that a kernel repor
 # backend, code at start-up, no assertions.
 FOREIGN = ("PYTHON", "PYTEST_", "JUPYTER", "IPYTHON", "MPLBACKEND", "MATPLOTLIBRC")
 FOREIGN += ("KERAS_", "TF_USE_LEGACY_KERAS")
+# Code and data of the package, by suffix.
+PACKAGED = (".py", ".toml", ".csv", ".js", ".css", ".npz")
 
 
 class Book:
@@ -310,7 +312,7 @@ def page_environment(folder, root=None):
 def package_files(folder):
     """What the package in `folder` is made of."""
     found = folder.rglob("*")
-    return sorted(p for p in found if p.suffix in (".py", ".toml", ".csv"))
+    return sorted(p for p in found if p.suffix in PACKAGED)
 
 
 def hash_files(folder, paths):
