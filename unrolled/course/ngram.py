@@ -180,6 +180,38 @@ class NGram:
                 text[:, t] = sample(np.log(p), rng, temperature)
         return text[:, start.shape[1] :]
 
+    def seen(self, k: int) -> tuple[Array, Array]:
+        """Return the different sequences of k symbols in the text, and how often each.
+
+        Those among the last symbols of the text that are the beginning of no sequence
+        of the model's order are left out.
+
+        Args:
+            k: from 1 to the order.
+
+        Returns:
+            `(sequences, counts)`: integers `(n, k)`, sorted, and `(n,)`.
+
+        Raises:
+            ValueError: k is out of range.
+
+        Example:
+            >>> import numpy as np
+            >>> from unrolled.course.ngram import NGram
+            >>> sequences, counts = NGram(np.array([0, 1, 0, 1, 0, 2]), 3, 2).seen(2)
+            >>> sequences.tolist(), counts.tolist()
+            ([[0, 1], [0, 2], [1, 0]], [2, 1, 2])
+        """
+        if check_integer("k", k, 1) > self.order:
+            raise ValueError(f"k is {k}; expected at most {self.order}, the order")
+        grams, counts = self._tables[-1][:2]
+        # They rise, so that those with the same beginning stand together.
+        shorter, first = np.unique(
+            grams // self.size ** (self.order - k), return_index=True
+        )
+        places = self.size ** np.arange(k - 1, -1, -1)
+        return shorter[:, None] // places % self.size, np.add.reduceat(counts, first)
+
     def _read(self, name: str, symbols: npt.ArrayLike, axes: int) -> Array:
         symbols = check_labels(name, symbols, self.size)
         if symbols.ndim != axes:

@@ -90,6 +90,19 @@ def test_a_word_that_comes_after_one_thing_only_is_a_poor_guess():
     assert unseen[glasses] > unseen[francisco]
 
 
+def test_what_was_seen():
+    ngram, text = NGram(TEXT, 5, 4), TEXT.tolist()
+    for k in range(1, 5):
+        # What the last three symbols begin is too short for the model's order.
+        counts = Counter(tuple(text[t : t + k]) for t in range(len(text) - 3))
+        sequences, times = ngram.seen(k)
+        assert [tuple(row) for row in sequences.tolist()] == sorted(counts)
+        assert times.tolist() == [counts[gram] for gram in sorted(counts)]
+    for k in (0, 5):
+        with pytest.raises(ValueError, match=f"k is {k}"):
+            ngram.seen(k)
+
+
 def test_tuning_helps_on_what_it_was_tuned_on_and_stays_in_range():
     held_out = RNG.choice(5, size=300, p=[0.4, 0.3, 0.2, 0.1, 0.0])
 
