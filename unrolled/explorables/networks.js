@@ -1,11 +1,11 @@
-/* What "watch it read" computes: the networks that read, as the package has them; the
-   tests compare every gate, state and answer. */
+/* What the networks of "watch it read" and "watch it write" compute, as the package has them;
+   the tests compare every gate, state and answer. */
 
 export const SIDE = 28, ANSWERS = 10;
 const BLOCKS = { RNN: "h", LSTM: "ifgo", GRU: "zrg" };  // of the kernel, in Keras's order
 export const best = (p) => p.indexOf(Math.max(...p));
 
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+export const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
 function float16(text) {  // little-endian; not every browser has a Float16Array yet
   const view = new DataView(bytes(text).buffer);
@@ -36,7 +36,7 @@ export function unpackDigits(text) {
     Float64Array.from({ length: size }, (_, k) => pixel(d * size + k)));
 }
 
-function affine(x, kernel, bias) {  // x W + b
+export function affine(x, kernel, bias) {  // x W + b
   const sum = Float64Array.from(bias);
   for (let k = 0; k < x.length; k++) {
     if (x[k]) for (let j = 0; j < sum.length; j++) sum[j] += x[k] * kernel[k * sum.length + j];
@@ -44,13 +44,14 @@ function affine(x, kernel, bias) {  // x W + b
   return sum;
 }
 
-function softmax(y) {
+export function softmax(y) {
   const top = Math.max(...y), e = y.map((v) => Math.exp(v - top));
   const sum = e.reduce((a, b) => a + b);
   return e.map((v) => v / sum);
 }
 
-function step(net, row, before, held) {  // held: gates at a fixed value, such as { f: 0 }
+/** A step of a network, from the states `before`: gates, states, and the answer `p`. */
+export function step(net, row, before, held) {  // held: gates at a fixed value, such as { f: 0 }
   const { units, name } = net, each = (f) => Float64Array.from({ length: units }, (_, j) => f(j));
   const x = affine(row, net.kernel, net.bias), u = affine(before.h, net.recurrent, net.recurrentBias);
   const at = (block, j) => BLOCKS[name].indexOf(block) * units + j;

@@ -1,6 +1,7 @@
 /* Watch it read: an RNN, an LSTM and a GRU read a digit, row by row, and answer after
    every row. Time runs downwards: the rows of the digit, the ten answers and the units
    of each network line up, and one line sweeps all of them. */
+import { predictions } from "./asking.js";
 import { elements, fill } from "./elements.js";
 import { ANSWERS, SIDE, best, matters, read, unpack, unpackDigits } from "./networks.js";
 import { frame, paint, wipe } from "./painting.js";
@@ -32,7 +33,7 @@ function render({ model, el }) {
   // What is read: pixels, and the label if it is known; which digit of the dozen it is.
   let pixels = digits[0], label = labels[0], which = 0, revealed = new Set();
   let rows = half, blank = new Set(), held = { RNN: {}, LSTM: {}, GRU: {} }, view = "state";
-  let drawing = false, steps, order, mattered = null, timer = null, asked = new Set(), pending = null, colours;
+  let drawing = false, steps, order, mattered = null, timer = null, colours;
   let chosen = null, pointed = null; // one unit: { n, k }, of network n the k-th from the left
 
   /* Elements */
@@ -83,9 +84,8 @@ function render({ model, el }) {
   });
   paper.box.after(make("div", { className: "read-break" }));
 
-  const question = make("p", { "aria-live": "polite" }), options = line();
-  options.style.margin = 0;
-  const panelAsk = make("div", { className: "read-ask", tabIndex: -1 }, question, options);
+  const asking = predictions({ make, button }, words, stop, "read-ask");
+  const { ask, tell, settle, come, guessed } = asking;
   const play = button(words.play, () => (timer ? stop() : watch()), { className: "play" });
   const slider = make("input", { type: "range", min: 0, max: SIDE });
   slider.oninput = () => go(+slider.value);
@@ -114,7 +114,7 @@ function render({ model, el }) {
     className: "unit", "aria-label": words.which });
   const swatch = (name) => make("i", { style: `background: var(--${name})` });
   el.classList.add("read");
-  el.append(told, panelAsk, board,
+  el.append(told, asking.panel, board,
     line(play, make("label", { className: "slider" }, words.rows, slider), count),
     make("p", { className: "read-legend" }, words.legend.units, " ", ...NAMES.map(swatch),
       words.legend.above, " ", swatch("muted"), words.legend.below, " ", words.legend.order, " ", words.legend.rows),
@@ -208,39 +208,12 @@ function render({ model, el }) {
     if (!timer) start(rows === SIDE ? 0 : rows, () => tell(verdict()));
   }
 
-  /* Predictions: each control asks for one before it is used for the first time */
-  function tell(text) {
-    // The choice that was made goes away: whoever made it by keys goes on from here.
-    if (options.contains(document.activeElement)) panelAsk.focus({ preventScroll: true });
-    question.textContent = text;
-    options.replaceChildren();
-  }
-  const come = () => panelAsk.scrollIntoView({ block: "nearest" }); // controls may be far below
-  function ask(topic, text, choices, act) { // act: what the control does, told the guess
-    settle();
-    if (topic !== "story" && topic !== "draw") come();
-    if (asked.has(topic)) return act(null);
-    asked.add(topic);
-    tell(text);
-    pending = (guess) => { pending = null; tell(""); act(guess); };
-    options.append(...choices.map((text, k) => button(text, () => pending?.(k))),
-      button(words.skip, () => pending?.(null)));
-    if (topic !== "story") {
-      options.firstChild.focus({ preventScroll: true });
-      come();
-    }
-  }
-  function settle() { // a reader who goes on without a guess is not held up
-    if (!pending) return;
-    pending(null);
-    stop();
-  }
-  const guessed = (choices, guess) => (guess === null ? "" : `${fill(words.guessed, { guess: choices[guess] })} `);
+  /* Predictions */
   const tenDigits = Array.from({ length: ANSWERS }, (_, k) => `${k}`);
 
   function story() {
     ask("story", fill(words.story, Object.fromEntries(says(half))), tenDigits, (guess) =>
-      start(rows, () => tell(`${guessed(tenDigits, guess)}${verdict()} ${words.next}`)));
+      start(rows, () => tell(`${guessed(tenDigits, guess)}${verdict()} ${words.next}`)), { quiet: true });
   }
   function choose(k) {
     settle();
@@ -378,10 +351,7 @@ function render({ model, el }) {
   }
   function begin() { // another stroke
     stop();
-    if (pending) { // not all strokes were there yet
-      pending = null;
-      asked.delete("draw");
-    }
+    asking.withdraw(); // not all strokes were there yet
     tell(words.drawNow);
     steps = null;
   }
@@ -389,7 +359,7 @@ function render({ model, el }) {
     ask("draw", words.drawn, tenDigits, (guess) => {
       take(own.pixels(), guess ?? label, null);
       start(0, () => tell(guessed(tenDigits, guess) + verdict()));
-    });
+    }, { stays: true });
   }
 
   take(digits[0], labels[0], 0);

@@ -94,7 +94,7 @@ class Explorable:
         sentence: str,
         height: str | Mapping[int, str],
     ) -> None:
-        self.source = IMPORT.sub(lambda found: _read(found[1]), _read(module))
+        self.source = _inline(module, {module})
         self.style = _read("explorable.css")
         if (sheet := files(__package__) / module.replace(".js", ".css")).is_file():
             self.style += sheet.read_text(encoding="utf-8")
@@ -171,6 +171,18 @@ class Explorable:
 
     def __repr__(self) -> str:
         return self.sentence
+
+
+def _inline(name, there):
+    """Return a module with all that it imports in it, each once."""
+
+    def take(found):
+        if found[1] in there:
+            return ""
+        there.add(found[1])
+        return _inline(found[1], there)
+
+    return IMPORT.sub(take, _read(name))
 
 
 def _read(name):
