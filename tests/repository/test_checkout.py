@@ -249,6 +249,8 @@ def unnamed_encodings(code):
         name = getattr(function, "attr", getattr(function, "id", None))
         if name not in places or {"encoding", None} & words.keys():
             continue
+        if name != "open" and isinstance(function, ast.Name):
+            continue  # a function of that name: those of a path follow a dot
         if getattr(getattr(function, "value", None), "id", None) in OF_BYTES:
             continue
         before, mode = places[name]

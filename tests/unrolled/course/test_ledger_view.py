@@ -124,9 +124,9 @@ def test_ticks_are_round():
 def test_the_published_ledger(tmp_path, rows):
     path = tmp_path / "ledger.json"
     assert read_published(path.as_uri()) == []  # nothing there
-    path.write_text("<html>")
+    path.write_text("<html>", encoding="utf-8")
     assert read_published(path.as_uri()) == []  # a network that asks for a login
-    path.write_text("[1]")
+    path.write_text("[1]", encoding="utf-8")
     with pytest.raises(ValueError, match="expected a ledger"):
         read_published(path.as_uri())
     path.write_text(json.dumps(rows), encoding="utf-8")
