@@ -31,7 +31,7 @@ function render({ model, el }) {
   // The letters: `symbol`, `by` (a writer, "you", or nobody: the beginning), `span`, and the
   // LSTM's `state` after it.
   let letters = [], fixed = 0, writer = "LSTM", temperature = 0.7, seed = 0;
-  let unit = Object.values(marks)[0] ?? 0, pointed = null, revealed = false, timer = null;
+  let unit = Object.values(marks)[0] ?? 0, revealed = false, timer = null;
 
   /* Elements */
   const asking = predictions({ make, button }, words, stop, "write-ask");
@@ -48,10 +48,10 @@ function render({ model, el }) {
   const panels = Object.fromEntries(WRITERS.map((name) => {
     const bars = Array.from({ length: TOP }, (_, k) => {
       const symbol = make("span"), full = make("i"), mark = make("b"), value = make("span");
-      const track = make("span", { className: "track" }, full, mark);
-      return { symbol, full, mark, value, all: button("", () => choose(name, k), { className: "write-bar" }), track };
+      const all = button("", () => choose(name, k), { className: "write-bar" });
+      all.append(symbol, make("span", { className: "track" }, full, mark), value);
+      return { all, symbol, full, mark, value };
     });
-    for (const { all, symbol, track, value } of bars) all.append(symbol, track, value);
     const badge = make("span", { className: "badge" }), others = make("span"), note = make("p");
     const box = make("div", { className: "write-panel", role: "group", style: `--bar: var(--${name})`,
       "aria-label": fill(words.bars, { name: words.names[name] }) },
@@ -173,7 +173,7 @@ function render({ model, el }) {
   const quoted = (symbol) => called(symbols[symbol]);
   function story() {
     const [a, b] = WRITERS.map((name) => order(expected(name)));
-    const choices = [...new Set([...a.slice(0, 3), ...b.slice(0, 3)])].slice(0, 5).sort((x, y) => x - y);
+    const choices = [...new Set([...a.slice(0, 4), ...b.slice(0, 2)])].slice(0, 5).sort((x, y) => x - y);
     ask("story", fill(words.story, { text: beginnings[0].trim() }), choices.map(quoted), (guess) => {
       revealed = true;
       draw();
@@ -199,10 +199,11 @@ function render({ model, el }) {
     draw();
   }
   function askHeat() {
-    const now = (+slider.value).toFixed(1), p = expected(writer), top = best(p);
+    const now = (+slider.value).toFixed(1);
     if (+now === temperature) return;
     stop();
     ask("warm", fill(words.warmAsk, { before: temperature.toFixed(1), now }), words.warmChoices, (guess) => {
+      const p = expected(writer), top = best(p);
       const chances = [temperature, +slider.value].map((value) => percent(temper(p, value)[top]));
       const colder = +slider.value < temperature;
       heat();
@@ -230,8 +231,8 @@ function render({ model, el }) {
   }
   function point(k) { // what the unit says after a letter, or after the last one
     const letter = letters[k < 0 ? letters.length - 1 : k];
-    caption.textContent = letter ? fill(words.value,
-      { unit, symbol: quoted(letter.symbol), value: z(letter).toFixed(1).replace("-", "−") }) : "";
+    const signed = (v) => (v > 0 ? "+" : "") + v.toFixed(1).replace("-", "−");
+    caption.textContent = letter ? fill(words.value, { unit, symbol: quoted(letter.symbol), value: signed(z(letter)) }) : "";
   }
   function draw() {
     const all = numbers(), { p: byTable, by } = lookUp(table, symbols.length, all);
@@ -240,17 +241,18 @@ function render({ model, el }) {
       box.classList.toggle("writes", name === writer);
       badge.textContent = name === writer ? words.writes : "";
       bars.forEach((bar, k) => {
-        const symbol = symbols[top[k]] ?? "", chanceOf = revealed && symbol ? q[top[k]] : 0;
-        bar.all.disabled = !revealed || !symbol;
-        bar.symbol.textContent = revealed ? sign(symbol) : "?";
-        bar.value.textContent = revealed && symbol ? percent(chanceOf) : "";
-        bar.full.style.width = `${100 * chanceOf}%`;
-        bar.mark.style.left = `${100 * (revealed && symbol ? p[top[k]] : 0)}%`;
-        bar.mark.hidden = !revealed || !(p[top[k]] > 0.005);
-        if (revealed && symbol) bar.all.setAttribute("aria-label", fill(words.bar, { symbol: called(symbol), p: percent(chanceOf) }));
+        const symbol = top[k], there = revealed && symbol !== undefined; // a small alphabet has few
+        const now = there ? q[symbol] : 0, learned = there ? p[symbol] : 0;
+        bar.all.disabled = !there;
+        bar.symbol.textContent = there ? sign(symbols[symbol]) : "?";
+        bar.value.textContent = there ? percent(now) : "";
+        bar.full.style.width = `${100 * now}%`;
+        bar.mark.style.left = `${100 * learned}%`;
+        bar.mark.hidden = learned < 0.005;
+        if (there) bar.all.setAttribute("aria-label", fill(words.bar, { symbol: quoted(symbol), p: percent(now) }));
       });
       others.textContent = revealed ? percent(Math.max(0, 1 - top.reduce((sum, k) => sum + q[k], 0))) : "";
-      note.textContent = name === "LSTM" ? fill(words.sees.LSTM, { n: all.length, units })
+      note.textContent = name === "LSTM" ? fill(words.sees.LSTM, { n: all.length - before.length, units })
         : by ? fill(words.sees.table, { n: by, context: all.slice(-by).map((k) => sign(symbols[k])).join("") }) : words.sees.nothing;
     }
     hands.forEach((one, k) => one.setAttribute("aria-pressed", WRITERS[k] === writer));

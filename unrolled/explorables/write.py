@@ -82,7 +82,7 @@ WORDS: dict[str, Any] = {
     "legend": {
         "above": "the unit is above its mean,",
         "below": "below it; the darker, the further.",
-        "fonts": "Bold: the beginning. Underlined: chosen by you.",
+        "fonts": "Bold: the beginning, after an empty line. Underlined: chosen by you.",
         "bars": "Bars: the chance of being written next. Marks across "
         "them: the same at temperature 1.",
         "packed": "To fit into the page, the LSTM's weights are rounded to 8 bits, and "
@@ -481,6 +481,7 @@ def _draw(
         parse_math=False,
     )
     bars.set(xticks=[], ylim=(7.6, -0.6))
+    bars.grid(False)
     bars.spines[:].set_visible(False)
     bars.tick_params(length=0)
     made, small = io.BytesIO(), io.BytesIO()
