@@ -307,7 +307,9 @@ def write_confirmation(confirmed, seeds, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, CONFIRMED, extrasaction="ignore")
+        writer = csv.DictWriter(
+            file, CONFIRMED, extrasaction="ignore", lineterminator="\n"
+        )
         writer.writeheader()
         for claim in confirmed:
             for c in claim["conditions"]:
