@@ -17,6 +17,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from packaging.requirements import Requirement
 
 from tests.conftest import PAGES, ROOT, read_page
+from tools.site.extension import UNNAMED, name_code
 from unrolled.course import expect_answer
 
 TEACHING = [page for page in PAGES if re.search(r"/\d+-[^/]+$", page)]
@@ -195,6 +196,14 @@ def test_cells_are_short(page):
     lengths = [len(cell["source"].splitlines()) for cell in own]
     assert max(lengths) <= 22, "split the longest cell"
     assert statistics.median(lengths) <= 11
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_folded_code_says_what_it_does(page):
+    """In its first comment, which stands above the fold on the site."""
+    for cell in code_cells(page):
+        if {"hide-input", "hide-cell"} & set(cell["metadata"].get("tags", ())):
+            assert name_code(cell["source"]) != UNNAMED, cell["source"]
 
 
 @pytest.mark.parametrize("page", PAGES)

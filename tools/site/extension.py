@@ -42,6 +42,7 @@ BOXES = {
 }
 WRITES_LEDGER = re.compile(r"\bwrite_ledger\(")
 COMMENT = re.compile(r"(#.*\n?)+")
+UNNAMED = "Show the code"  # above a fold whose code says nothing of itself
 CHECK = re.compile(r"expect_\w+\(|assert\b|guard\(")
 FORMULA = re.compile(r"\$([^\s$](?:[^$\n]*[^\s$])?)\$")
 
@@ -181,7 +182,7 @@ def name_code(code):
     """Name folded code: the first sentence of its comment, or a word for its kind."""
     comment = COMMENT.match(code)
     if comment is None:
-        return "Show the check" if CHECK.match(code) else "Show the code"
+        return "Show the check" if CHECK.match(code) else UNNAMED
     lines = [line.removeprefix("#").strip() for line in comment[0].splitlines()]
     if lines[0].startswith("@title "):  # which Colab shows above the cell
         return lines[0].removeprefix("@title ")
