@@ -91,7 +91,14 @@ def test_own_pictures_are_read_and_are_not_mnist(kind, tmp_path):
 @pytest.mark.slow
 @pytest.mark.keras
 @pytest.mark.parametrize(
-    "page", ["4-code/4-train", "4-code/6-comparison", "6-faq/3-strengths"]
+    "page",
+    [
+        "index",
+        "4-code/4-train",
+        "4-code/5-numpy",
+        "4-code/6-comparison",
+        "6-faq/3-strengths",
+    ],
 )
 def test_a_page_runs_through_on_pictures_of_a_readers_own(page, tmp_path):
     """Few of them, and a class missing: what guards of digits would stop first."""
@@ -106,9 +113,10 @@ def test_a_page_runs_through_on_pictures_of_a_readers_own(page, tmp_path):
     claims = {name for name, c in load_claims().items() if c.get("page") == page}
     assert {record["name"] for record in records} == claims
     for record in records:
-        data = {c["data"] for c in record["conditions"] if not c.get("theorem")}
+        counted = [c for c in record["conditions"] if not c.get("theorem")]
+        data = {c["data"] for c in counted if c["unit"] != "turns of one run"}  # times
         measured = {words for words in data if "recorded" not in words}
-        assert measured, record["name"]
+        assert measured or not data, record["name"]
         assert all(mine.name in words for words in measured), measured
 
 
