@@ -203,6 +203,7 @@ def repair_page(app, exception):
             summary["aria-label"] = f"Pages of {link.get_text(' ', strip=True)}"
         for brand in soup.select("a.navbar-brand"):  # outside of every landmark
             brand.wrap(soup.new_tag("nav", attrs={"aria-label": "Front page"}))
+        lighten_folds(soup)
         typeset_tables(soup, app.formulas)
         for cell in soup.select("th"):
             if not cell.get_text(strip=True) and not cell.select("img, svg"):
@@ -244,6 +245,30 @@ def repair_page(app, exception):
     if for_screens:
         index.write(app.outdir)
         slim.slim_site(app.outdir, sheets, names | app.formulas.classes())
+
+
+def lighten_folds(soup):
+    """Make folded code a quiet line, and let a page begin with what it found.
+
+    The theme makes a box of each fold, and names all of them alike for screen readers.
+    Before the first heading, what cells show comes before the folds, which follow.
+
+    Args:
+        soup: the page, parsed; changed in place.
+    """
+    for fold in soup.select("div.cell > details.hide"):
+        fold["class"].remove("admonition")
+        del fold.summary["aria-label"]
+        fold.summary.string = fold.summary.p.get_text()
+    first = soup.select_one("article > section > div.cell.tag_hide-input")
+    for cell in first.find_next_siblings() if first else ():
+        if "cell" not in (cell.get("class") or []):
+            break
+        output = cell.find("div", class_="cell_output", recursive=False)
+        if output:
+            shown = soup.new_tag("div", attrs={"class": "cell"})
+            first.insert_before(shown)
+            shown.append(output)
 
 
 def lead_here(soup, name, site, address):

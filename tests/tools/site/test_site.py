@@ -167,6 +167,35 @@ def test_solutions_are_folded(soups):
             assert len(folded) >= 3 and not any(d.has_attr("open") for d in folded)
 
 
+def test_a_page_begins_with_what_it_found(soups):
+    """In short comes before the folded code that computed it; each fold has a name."""
+    found = 0
+    for path, soup in soups.items():
+        opening = soup.select_one("article > section > .cell .cell_output")
+        if opening and "In short." in opening.get_text():
+            found += 1
+            cell = opening.find_parent("div", class_="cell")
+            assert not cell.find_previous_siblings("div", class_="tag_hide-input"), path
+        for fold in soup.select("details.hide > summary"):
+            assert fold.get_text(strip=True) and not fold.has_attr("aria-label"), path
+    assert found > 20
+
+
+def test_pages_have_the_numbers_that_they_are_called_by(soups):
+    """The menu and each chapter's opener count alike."""
+    counted = 0
+    for path in sorted(path for path in soups if re.match(r"book/\d.*/index", path)):
+        names = {
+            urljoin(path, link["href"]): link.get_text(" ", strip=True)
+            for link in soups[path].select("nav .toctree-l2 > a")
+        }
+        for link in soups[path].select("article td:first-child > a"):
+            words = link.get_text(" ", strip=True)
+            counted += bool(re.match(r"\d\.\d+ ", words))
+            assert names[urljoin(path, link["href"])].replace(". ", " ", 1) == words
+    assert counted > 25
+
+
 def violations(page, **rules):
     """What axe finds on a page that is simplified: rule and element."""
     from axe_playwright_python.sync_playwright import Axe
