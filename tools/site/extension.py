@@ -240,7 +240,7 @@ def repair_page(app, exception):
         offer_notebook(app, soup, page)
         takes = head.cell_beside(soup, "Takes")
         if takes and (seconds := run_seconds(app, page)):
-            (takes.p or takes).append(f", {seconds:.0f} seconds to run")
+            (takes.p or takes).append(f"; runs in {seconds:.0f} seconds")
         page.write_text(app.formulas.fill(str(soup)), encoding="utf-8")
     if for_screens:
         index.write(app.outdir)
