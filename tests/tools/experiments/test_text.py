@@ -80,14 +80,13 @@ def test_training_stops_and_keeps_the_best(monkeypatch):
         return np.array([next(scores)])
 
     monkeypatch.setattr(script, "surprise", surprise)
-    monkeypatch.setattr(script, "EPOCHS", 40)
     reading = script.Reading()
     model = SequenceClassifier(
         LSTM(4), reading.size, return_sequences=True, optimizer="adam"
     )
     model.build(reading.size)
     rate = model.optimizer.learning_rate
-    _, best, epochs = script.train(model, reading)
+    _, best, epochs = script.train(model, reading, 40)
     assert (best, epochs) == (2.0, 5)  # three epochs without improvement
     for mine, kept in zip(model.get_weights(), marks[1], strict=True):
         assert np.array_equal(mine, kept)
