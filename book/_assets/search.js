@@ -47,12 +47,21 @@ function weigh(text, { whole, begins }) {
   return exact + (count(text, begins) - exact) / 2;
 }
 
+/** The name of the package that a query asks for and a place describes, if any. */
+function nameOf(place, query) {
+  const asked = query.trim().replace(/^unrolled\.|\(\)$/g, "");
+  const isCode = /[._]|\p{Ll}\p{Lu}/u.test(asked); // any other word may mean many things
+  return place.names?.find((name) =>
+    name.toLowerCase() === asked.toLowerCase() || (isCode && name.endsWith(`.${asked}`)));
+}
+
 /** Places that have the most words of a query, the most relevant first. */
-function find(words) {
+function find(words, query) {
   const found = places.map((place) => {
     const heading = place.heading || place.page.title;
     return {
       place,
+      name: nameOf(place, query),
       terms: words.map((word) => ({
         heading: Math.min(1, weigh(heading, word)),
         title: Math.min(1, weigh(place.page.title, word)),
@@ -80,6 +89,10 @@ function find(words) {
     if (!one.place.heading) one.score *= 1.2; // a whole page
     if (/^Exercise/.test(one.place.heading)) one.score *= 0.6;
     if (/^book\/(api|assignments)\//.test(one.place.page.path)) one.score *= 0.5;
+    if (one.name) {
+      one.words = words.length;
+      if (/[._]/.test(one.name)) one.score = 10 + 10 * one.score;
+    }
   }
   const most = Math.max(1, ...found.map((one) => one.words));
   const best = found.filter((one) => one.words === most);
@@ -152,17 +165,18 @@ function show(query) {
   list.className = "search";
   results.replaceChildren(status, list);
   if (!words.length) return;
-  const { few, complete } = find(words);
+  const { few, complete } = find(words, query);
   status.textContent = !few.length
     ? "Nothing found: no page has these words."
     : `${few.length === SHOWN ? "The best " : ""}${few.length} `
       + `${few.length === 1 ? "place" : "places"}`
       + `${complete ? "" : "; none has all of these words, these have the most"}.`;
-  for (const { place } of few) {
+  for (const { place, name } of few) {
     const item = document.createElement("li");
     const link = document.createElement("a");
     link.href = place.page.path + place.place;
     const parts = [place.page.title, place.heading].filter(Boolean);
+    if (name && !place.heading.includes(name)) parts.push(name);
     appendMarked(link, parts.join(" › "), words);
     const context = document.createElement("p");
     context.className = "context";

@@ -142,7 +142,8 @@ def find_entry(app, env, node, code):
 
 def short_name(full, entry):
     """`LSTM.forward` for a method, `latch` for the function `unrolled.tasks.latch`."""
-    return ".".join(full.split(".")[-2 if entry.objtype in MEMBERS else -1 :])
+    inside = entry.objtype in (*MEMBERS, "argument")
+    return ".".join(full.split(".")[-2 if inside else -1 :])
 
 
 def add_search_entries(app, env):
@@ -163,6 +164,15 @@ def add_search_entries(app, env):
             for name in names:
                 if entry := objects.get(f"{described.get(base)}.{name}"):
                     objects.setdefault(f"{full}.{name}", entry)
+
+
+def names_by_place(env):
+    """What is described where: place in the site → names, as one would search them."""
+    places = {}
+    for full, entry in env.get_domain("py").objects.items():
+        place = f"{entry.docname}.html#{entry.node_id}"
+        places.setdefault(place, set()).add(short_name(full, entry))
+    return {place: sorted(names) for place, names in places.items()}
 
 
 def source_address(repository, info):

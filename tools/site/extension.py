@@ -29,7 +29,7 @@ from sphinx.highlighting import PygmentsBridge
 from sphinx.transforms import SphinxTransform
 
 from tools.checkout import Book
-from tools.site import head, katex, search, slim
+from tools.site import api, head, katex, search, slim
 from tools.site.notebooks import stand_alone
 from tools.site.typeset import Formulas
 from unrolled.course.ledger import read_ledger, write_ledger
@@ -186,7 +186,7 @@ def name_code(code):
     lines = [line.removeprefix("#").strip() for line in comment[0].splitlines()]
     if lines[0].startswith("@title "):  # which Colab shows above the cell
         return lines[0].removeprefix("@title ")
-    return re.split(r"(?<=[.?!])\s", " ".join(lines))[0].rstrip(".:")
+    return re.split(r"(?<=[.?!])\s", " ".join(lines).strip())[0].rstrip(".:") or UNNAMED
 
 
 def repair_page(app, exception):
@@ -195,7 +195,7 @@ def repair_page(app, exception):
         return
     for_screens = app.builder.name == "html"  # not the one long page for `make pdf`
     sheets, names = [], set()
-    index = search.Index(app.formulas)
+    index = search.Index(app.formulas, api.names_by_place(app.env))
     for page in Path(app.outdir).rglob("*.html"):
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
         for summary in soup.select("nav summary"):

@@ -57,6 +57,8 @@ def cited_in(entry):
     title = r"\W+".join(re.findall(r"\w+", entry.fields["title"])[:3])
     named = rf'"{title}|\b{families(entry)[0]}\b[^"]{{0,30}}\b{entry.fields["year"]}\b'
     for path in Book(ROOT, ROOT).package_files():
+        if path.suffix != ".py":  # data
+            continue
         if re.search(named, " ".join(path.read_text("utf-8").split()), re.IGNORECASE):
             found.append(f"`{path.relative_to(ROOT).as_posix()}`")
     return found

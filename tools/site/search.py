@@ -29,9 +29,16 @@ BETWEEN = {"mfrac": "/", "msub": "_", "msup": "^", "msubsup": "_^"}
 class Index:
     """What the pages of a site say."""
 
-    def __init__(self, formulas):
-        """Take the `Formulas` of the site."""
+    def __init__(self, formulas, names=None):
+        """Take the `Formulas` of the site, and what is named where.
+
+        Args:
+            formulas: those of the site.
+            names: dict from a place, such as `book/api/networks.html#unrolled.LSTM`, to
+                names that are described there: `LSTM`, `LSTM.forget_bias`.
+        """
         self.formulas = formulas
+        self.names = names or {}
         self.pages = []
         self.plain = {}  # formulas in plain letters, by their numbers
 
@@ -67,6 +74,8 @@ class Index:
                 "prose": self.words(whole),
                 "code": "\n".join(line for line in lines if line),
             })
+            if named := self.names.get(f"{name}#{part['id']}"):
+                sections[-1]["names"] = named
             whole.extract()
         if sections:
             page = {"path": name, "title": title, "sections": sections[::-1]}

@@ -39,6 +39,11 @@ TABLE = """from IPython.display import HTML
 HTML('<table class="dataframe"><thead><tr><th>steps $T$</th></tr></thead>'
      '<tr><td>$5 and up</td></tr></table>')"""
 LEDGER = """from unrolled.course import read_ledger
+from unrolled.course.ledger import write_ledger
+
+def keep(folder):
+    write_ledger(read_ledger(), folder)
+
 [row["conditions"][0]["effect"] for row in read_ledger() if "base_seed" in row]"""
 CLAIM = """from unrolled.course import record_claim
 from unrolled.course.ledger import load_claims

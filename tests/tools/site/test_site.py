@@ -189,7 +189,7 @@ def test_pages_have_the_numbers_that_they_are_called_by(soups):
             urljoin(path, link["href"]): link.get_text(" ", strip=True)
             for link in soups[path].select("nav .toctree-l2 > a")
         }
-        for link in soups[path].select("article td:first-child > a"):
+        for link in soups[path].select("article td:first-child a"):
             words = link.get_text(" ", strip=True)
             counted += bool(re.match(r"\d\.\d+ ", words))
             assert names[urljoin(path, link["href"])].replace(". ", " ", 1) == words
