@@ -12,15 +12,6 @@ from tools.chromium import find_chromium, launch
 
 # Milliseconds after which what has not come never will; not a measure of speed.
 PATIENCE = 600_000
-# Scrolls on to where a paragraph or a cell begins: no line is cut in half.
-BEGIN_BETWEEN_BLOCKS = """() => {
-  const head = document.querySelector(".bd-header-article");
-  const edge = head ? head.getBoundingClientRect().bottom : 0;
-  const tops = [...document.querySelectorAll("article :is(p, li, h1, h2, h3, .cell)")]
-    .map((block) => block.getBoundingClientRect().top - edge)
-    .filter((top) => top >= 0);
-  window.scrollBy({top: Math.min(...tops) - 8, behavior: "instant"});
-}"""
 PACKED = (".html", ".css", ".js", ".svg", ".json", ".xml", ".ipynb")
 
 
@@ -114,9 +105,6 @@ def main(argv=None):
     with serve(site) as address, sync_playwright() as playwright:
         browser = launch(playwright)
         page, _ = open_page(browser, address, "book/index.html")
-        page.locator(".cell_output img").first.scroll_into_view_if_needed()
-        page.wait_for_load_state("networkidle")
-        page.evaluate(BEGIN_BETWEEN_BLOCKS)
         page.screenshot(path=target)
         browser.close()
     return 0

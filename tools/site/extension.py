@@ -43,6 +43,7 @@ BOXES = {
 WRITES_LEDGER = re.compile(r"\bwrite_ledger\(")
 COMMENT = re.compile(r"(#.*\n?)+")
 UNNAMED = "Show the code"  # above a fold whose code says nothing of itself
+NEXT = " · "  # between the name of a fold and the number of its cells
 CHECK = re.compile(r"expect_\w+\(|assert\b|guard\(")
 FORMULA = re.compile(r"\$([^\s$](?:[^$\n]*[^\s$])?)\$")
 
@@ -234,7 +235,6 @@ def repair_page(app, exception):
             sheets = max(sheets, parts[0], key=len)  # one page is outside of the theme
             names |= parts[1]
         if name.startswith("book/"):
-            index.add(soup, name)
             base = app.config.html_baseurl
             head.add_metadata(soup, base + name, base, name == "book/index.html")
         offer_notebook(app, soup, page)
@@ -242,6 +242,8 @@ def repair_page(app, exception):
         if takes and (seconds := run_seconds(app, page)):
             (takes.p or takes).append(f"; runs in {seconds:.0f} seconds")
         page.write_text(app.formulas.fill(str(soup)), encoding="utf-8")
+        if name.startswith("book/"):
+            index.add(soup, name)
     if for_screens:
         index.write(app.outdir)
         slim.slim_site(app.outdir, sheets, names | app.formulas.classes())
@@ -251,7 +253,8 @@ def lighten_folds(soup):
     """Make folded code a quiet line, and let a page begin with what it found.
 
     The theme makes a box of each fold, and names all of them alike for screen readers.
-    Before the first heading, what cells show comes before the folds, which follow.
+    Neighbours become one fold, named by what the last one shows. Before the first
+    heading, what cells show comes before the folds, which follow.
 
     Args:
         soup: the page, parsed; changed in place.
@@ -260,8 +263,19 @@ def lighten_folds(soup):
         fold["class"].remove("admonition")
         del fold.summary["aria-label"]
         fold.summary.string = fold.summary.p.get_text()
-    first = soup.select_one("article > section > div.cell.tag_hide-input")
-    for cell in first.find_next_siblings() if first else ():
+    cells = soup.select("article div.cell.tag_hide-input")
+    if cells and cells[0].parent.parent.name == "article":
+        show_first(soup, cells[0])
+    for cell in cells:
+        after = cell.find_next_sibling()
+        folded = after and "tag_hide-input" in (after.get("class") or [])
+        if folded and cell.find("div", class_="cell_output") is None:
+            join_folds(cell, after)
+
+
+def show_first(soup, first):
+    """Move what the cells from `first` on show to before it, up to another element."""
+    for cell in [first, *first.find_next_siblings()]:
         if "cell" not in (cell.get("class") or []):
             break
         output = cell.find("div", class_="cell_output", recursive=False)
@@ -269,6 +283,18 @@ def lighten_folds(soup):
             shown = soup.new_tag("div", attrs={"class": "cell"})
             first.insert_before(shown)
             shown.append(output)
+
+
+def join_folds(cell, after):
+    """Make the fold of a cell the beginning of the fold of the next one."""
+    code, fold = cell.details, after.details
+    many = len(code.select(":scope > .cell_input")) + 1
+    shows = after.find("div", class_="cell_output") is not None
+    name = (fold if shows else code).summary.get_text().partition(NEXT)[0]
+    fold.summary.string = f"{name}{NEXT}{many} cells"
+    for part in reversed(code.select(":scope > .cell_input")):
+        fold.summary.insert_after(part)
+    cell.extract()
 
 
 def lead_here(soup, name, site, address):

@@ -12,22 +12,28 @@ LONGEST = 200
 
 def describe(soup):
     """The page's question and what the reader will do, as plain text, or ""."""
-    article = copy.copy(soup.select_one("article"))
+    article = soup.select_one("article")
     if article is None:
         return ""
-    for formula in article.select(".katex, .math, .headerlink"):
-        formula.extract()
     question = article.select_one("h1 + p > strong, h1 ~ p > strong")
-    parts = [question.get_text(" ", strip=True)] if question else []
+    parts = [words(question)] if question else []
     will = cell_beside(article, "You will")
     if will:
-        parts.append(f"You will {will.get_text(' ', strip=True)}.")
+        parts.append(f"You will {words(will)}.")
     if not parts and article.select_one("p"):
-        parts.append(article.select_one("p").get_text(" ", strip=True))
+        parts.append(words(article.select_one("p")))
     text = re.sub(r"\s+([,.;:)])", r"\1", " ".join(" ".join(parts).split()))
     if len(text) <= LONGEST:
         return text
     return text[:LONGEST].rpartition(" ")[0].rstrip(",;:") + " …"
+
+
+def words(part):
+    """The text of a part of a page, without its formulas."""
+    part = copy.copy(part)
+    for formula in part.select(".katex, .math, .headerlink"):
+        formula.extract()
+    return part.get_text(" ", strip=True)
 
 
 def cell_beside(soup, label):

@@ -4,7 +4,6 @@ Sphinx's own search knows which pages have a word. Ours knows the sections and t
 prose: it ranks them by that, leads into the page, and fetches nothing for an excerpt.
 """
 
-import copy
 import json
 import re
 from pathlib import Path
@@ -46,10 +45,10 @@ class Index:
         """Read a page.
 
         Args:
-            soup: the page, parsed, with marks for formulas; it stays as it is.
+            soup: the page, parsed, with marks for formulas; it is taken apart.
             name: where it lies below the site.
         """
-        article = copy.copy(soup.select_one("article"))
+        article = soup.select_one("article")
         for part in article.select(SILENT):
             part.replace_with(" ")
         for cell in article.select("td + td, th + th"):

@@ -17,7 +17,9 @@ WRITTEN: dict[str | None, Any] = {
     None: lambda number: number,
     "power of two": lambda number: 2.0**number,
     "percent": lambda number: 100 * number,
+    "bits": lambda number: number,
 }
+LEAST_BITS = 0.001
 
 
 @functools.cache
@@ -27,7 +29,7 @@ def load_findings() -> list[dict[str, str]]:
     Returns:
         list of dicts with `claim` and `condition`, names in `claims.toml`, `holds` and
         `false`, a sentence for either outcome, and perhaps `as`, how to write the
-        effect: "power of two" or "percent".
+        effect: "power of two", "percent" or "bits".
     """
     text = Path(__file__).with_name("findings.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)["findings"]
@@ -71,13 +73,16 @@ def tell(finding: Mapping[str, str], found: Mapping[str, Any]) -> str:
         return finding["holds"].format(effect=effect)
     if found["outcome"] == "shown false":
         return finding["false"].format(effect=effect)
-    return f"Not shown either way: {effect}, {found['metric']} ({found['name']})."
+    measured = f"{found['metric']}, {found['name']}"
+    return f"The measurements leave it open: {effect} ({measured})."
 
 
 def written(form: str | None, found: Mapping[str, Any]) -> str:
     """Write an effect and its interval in the form that a finding asks for."""
     change = WRITTEN[form]
     ends = {end: change(found[end]) for end in ("effect", "low", "high")}
+    if form == "bits" and max(map(abs, ends.values())) < LEAST_BITS:
+        return f"less than {LEAST_BITS}"
     logs = {"ratio": True} if form == "power of two" else {}
     return size({**found, **ends, **logs}) + (" %" if form == "percent" else "")
 

@@ -242,16 +242,18 @@ def minus(number: float | str) -> str:
 def describe(record: dict[str, Any]) -> str:
     """Write a record as Markdown: the claim, its verdict, a row for each condition."""
     claims = load_claims()
+    asked = [measured_by(c) for c in record["conditions"]]
+    alike = len(set(asked)) == 1  # then it is said once
     rows = []
-    for c in record["conditions"]:
+    for c, metric in zip(record["conditions"], asked, strict=True):
         what = c["name"] + (" *(exploratory)*" if c.get("exploratory") else "")
-        colon = ":" if c["kind"] == "theorem" else ","
-        of = f"{size(c)}{colon} {c['metric']}"
-        if c.get("n", 1) > 1:
-            of += f"; {c['n']} {c['unit']}"
-        rows.append([what, of, describe_margin(c), f"**{c['outcome']}**"])
-    header = ["condition", "effect and interval", "expected", "found"]
-    lines = [as_table(header, rows)]
+        what += "" if alike else f" ({metric})"
+        rows.append([what, size(c), describe_margin(c), f"**{c['outcome']}**"])
+    header = ["condition", "effect", "expected", "found"]
+    proven = all(c["kind"] == "theorem" for c in record["conditions"])
+    how = "Proven" if proven else "Measured"
+    lines = [f"{how}: {asked[0]}.", ""] if alike else []
+    lines.append(as_table(header, rows))
     levels = [c["level"] for c in record["conditions"] if c.get("level", 1.0) < 1]
     if len(levels) > 1:
         each = " or ".join(f"{100 * level:.3g} %" for level in sorted(set(levels)))
@@ -264,6 +266,12 @@ def describe(record: dict[str, Any]) -> str:
         lines += ["", f"On the same networks as {named}, so no further evidence."]
     said = f"“{claim['claim']}” **{record['verdict'].upper()}**"
     return "\n".join([said, "", *lines])
+
+
+def measured_by(condition: dict[str, Any]) -> str:
+    """Say what a condition measures, and on how many of what."""
+    many = condition.get("n", 1)
+    return condition["metric"] + (f"; {many} {condition['unit']}" if many > 1 else "")
 
 
 def show(record: dict[str, Any]) -> None:

@@ -334,6 +334,7 @@ function render({ model, el }) {
     restore.disabled = !steps || !(blank.size || holds.some((select) => select.value));
     for (const select of holds) select.disabled = !steps;
     unit.disabled = !whose.value;
+    unit.style.visibility = whose.value ? "" : "hidden"; // it has nothing to say yet
     if (steps && known() && !mattered) window.setTimeout(weigh); // once the last row is painted
     if (!timer) told.textContent = steps && rows ? `${fill(words.count, { rows })}: ${said(rows)}` : "";
   }

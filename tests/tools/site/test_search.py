@@ -61,7 +61,6 @@ def read(html, *formulas):
     index = Index(SimpleNamespace(typeset=[MATH.format(f) for f in formulas]))
     soup = BeautifulSoup(html, "html.parser")
     index.add(soup, "book/a.html")
-    assert str(soup) == str(BeautifulSoup(html, "html.parser"))
     return index.pages[0]["title"], {
         section["place"]: section for section in index.pages[0]["sections"]
     }
