@@ -1,5 +1,7 @@
 """A page with explorables alone, as a browser gets it from a folder or a server."""
 
+import re
+
 import pytest
 
 PAGE = """<!doctype html><html lang="en" data-theme="{theme}"><head>
@@ -35,3 +37,21 @@ def modules():
 
     with serve(files("unrolled.explorables")) as address:
         yield address
+
+
+def in_another_script(text):
+    """Words of an explorable, each in another script; what stands in braces stays."""
+    if isinstance(text, str):
+        return re.sub(r"[^\W\d]+(?![^{]*})", "字", text)
+    if isinstance(text, dict):
+        return {name: in_another_script(part) for name, part in text.items()}
+    return [in_another_script(part) for part in text]
+
+
+def violations(page):
+    """What axe has to say of a page: rules, with the first element that breaks each."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    options = {"preload": False, "resultTypes": ["violations"]}
+    found = Axe().run(page, options=options).response["violations"]
+    return [(v["id"], v["nodes"][0]["html"]) for v in found]

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.unrolled.explorables.conftest import in_another_script, violations
 from unrolled.course.recorded import load_recorded
 from unrolled.explorables import read_digits
 from unrolled.explorables.read import HALF, WORDS, load_digits, load_networks
@@ -449,28 +450,17 @@ def test_nothing_jumps_and_nothing_is_cut(show, width):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_agrees(show, theme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
     page = show(theme=theme, width=width)
-    options = {"preload": False, "resultTypes": ["violations"]}
     for state in ("story", "drawing"):
-        found = Axe().run(page, options=options).response["violations"]
-        assert [(v["id"], v["nodes"][0]["html"]) for v in found] == [], state
+        assert violations(page) == [], state
         press(page, "Draw one yourself")
 
 
 def test_every_text_can_be_replaced(browser, put):
     """No word of the page is the module's own."""
 
-    def mark(text):
-        if isinstance(text, str):
-            return re.sub(r"[^\W\d]+(?![^{]*})", "字", text)
-        if isinstance(text, dict):
-            return {name: mark(part) for name, part in text.items()}
-        return [mark(part) for part in text]
-
     page = browser.new_page(reduced_motion="reduce")
-    page.goto(put(read_digits(words={name: mark(t) for name, t in WORDS.items()})))
+    page.goto(put(read_digits(words=in_another_script(dict(WORDS)))))
     page.locator(".read-board").wait_for()
     left = set(re.findall(r"[A-Za-z]+", page.locator(".read").inner_text()))
     assert left <= {"RNN", "LSTM", "GRU"}

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from tests.unrolled.explorables.conftest import in_another_script, violations
 from unrolled import GRU, LSTM, Adam, Dropout, SequenceClassifier
 from unrolled.course.ngram import NGram
 from unrolled.explorables import write, write_text
@@ -504,13 +505,9 @@ def test_nothing_jumps_and_nothing_is_cut(show, width):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_agrees(show, theme, width):
-    from axe_playwright_python.sync_playwright import Axe
-
     page = show(theme=theme, width=width)
-    options = {"preload": False, "resultTypes": ["violations"]}
     for state in ("story", "written"):
-        found = Axe().run(page, options=options).response["violations"]
-        assert [(v["id"], v["nodes"][0]["html"]) for v in found] == [], state
+        assert violations(page) == [], state
         press(page, "Play")
         press(page, "Play")
 
@@ -518,14 +515,7 @@ def test_axe_agrees(show, theme, width):
 def test_every_text_can_be_replaced(browser, put, made):
     """No word of the page is the module's own."""
 
-    def mark(text):
-        if isinstance(text, str):
-            return re.sub(r"[^\W\d]+(?![^{]*})", "字", text)
-        if isinstance(text, dict):
-            return {name: mark(part) for name, part in text.items()}
-        return [mark(part) for part in text]
-
-    words = {name: mark(text) for name, text in WORDS.items()}
+    words = in_another_script(dict(WORDS))
     page = browser.new_page(reduced_motion="reduce")
     page.goto(put(write_text(*made, units={"字": 1}, beginnings=["="], words=words)))
     page.locator(".write-board").wait_for()
