@@ -240,20 +240,29 @@ def minus(number: float | str) -> str:
 
 
 def describe(record: dict[str, Any]) -> str:
-    """Write a record as Markdown: the claim, its verdict, a row for each condition."""
+    """Write a record as Markdown: the claim, its verdict, a row for each condition.
+
+    Conditions that measure the same stand in one table, below what they measure.
+    """
     claims = load_claims()
-    asked = [measured_by(c) for c in record["conditions"]]
-    alike = len(set(asked)) == 1  # then it is said once
-    rows = []
-    for c, metric in zip(record["conditions"], asked, strict=True):
-        what = c["name"] + (" *(exploratory)*" if c.get("exploratory") else "")
-        what += "" if alike else f" ({metric})"
-        rows.append([what, size(c), describe_margin(c), f"**{c['outcome']}**"])
-    header = ["condition", "effect", "expected", "found"]
-    proven = all(c["kind"] == "theorem" for c in record["conditions"])
-    how = "Proven" if proven else "Measured"
-    lines = [f"{how}: {asked[0]}.", ""] if alike else []
-    lines.append(as_table(header, rows))
+    tables: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for c in record["conditions"]:
+        tables.setdefault((c["metric"], c.get("unit", "")), []).append(c)
+    lines = []
+    for (metric, unit), conditions in tables.items():
+        how = "As a theorem" if conditions[0]["kind"] == "theorem" else "Measured"
+        numbers = {c.get("n", 1) for c in conditions}
+        many = f"; {max(numbers)} {unit}" if max(numbers) > 1 else ""
+        if len(numbers) > 1:
+            many = f"; n {unit}"
+        rows = []
+        for c in conditions:
+            what = c["name"] + (" *(exploratory)*" if c.get("exploratory") else "")
+            what += f" (n = {c.get('n', 1)})" if len(numbers) > 1 else ""
+            rows.append([what, size(c), describe_margin(c), f"**{c['outcome']}**"])
+        header = ["condition", "effect", "expected", "found"]
+        lines += [f"{how}: {metric}{many}.", "", as_table(header, rows), ""]
+    lines.pop()
     levels = [c["level"] for c in record["conditions"] if c.get("level", 1.0) < 1]
     if len(levels) > 1:
         each = " or ".join(f"{100 * level:.3g} %" for level in sorted(set(levels)))
@@ -266,12 +275,6 @@ def describe(record: dict[str, Any]) -> str:
         lines += ["", f"On the same networks as {named}, so no further evidence."]
     said = f"“{claim['claim']}” **{record['verdict'].upper()}**"
     return "\n".join([said, "", *lines])
-
-
-def measured_by(condition: dict[str, Any]) -> str:
-    """Say what a condition measures, and on how many of what."""
-    many = condition.get("n", 1)
-    return condition["metric"] + (f"; {many} {condition['unit']}" if many > 1 else "")
 
 
 def show(record: dict[str, Any]) -> None:

@@ -130,7 +130,7 @@ def test_a_script_prints_the_record(claims, capsys):
     assert "found later *(exploratory)*" in printed
     mean, half = mean_interval(SHORT, 0.975)  # two measured conditions share 5 %
     assert f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]" in printed
-    assert "with \\| without; 4 networks) | " in printed
+    assert "Measured: accuracy, with | without; 4 networks." in printed
     assert "| above 0.01 | **holds** |" in printed
     assert "always" in printed and "0.9 to 1.1" in printed
     assert "95 % for all of them" in printed
@@ -306,4 +306,7 @@ def test_the_csv_has_a_line_for_each_condition(claims, tmp_path):
     assert lines[0]["name"] == "gates-help" and float(lines[0]["effect"]) == 0.05
     assert lines[0]["above"] == "0.01" and lines[0]["n"] == "4"
     assert lines[4]["untested"] == "No GPU."
-    assert "| always (path ≤ 1) | proven | always | **holds** |" in describe(record)
+    said = describe(record)
+    assert "As a theorem: path ≤ 1.\n" in said
+    assert "| always | proven | always | **holds** |" in said
+    assert said.count("| condition |") == 4  # as many as there are metrics
