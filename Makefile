@@ -64,7 +64,7 @@ seeds: install  ## run every page under fresh base seeds: can one stop it? (N=20
 	@$(BIN)/python -m tools.experiments.seeds $(if $(SEEDS),--seeds $(SEEDS),--draw "$(N)") \
 	  $(if $(ONLY),--only "$(ONLY)") $(if $(SCHEDULER),--scheduler "$(SCHEDULER)")
 
-experiments: install  ## repeat the recorded runs that a page shows beside its own (five hours)
+experiments: install  ## repeat the recorded runs that a page shows beside its own (eight hours)
 	@$(BIN)/python -m tools.experiments.record --again
 
 assignments: install-teach  ## make hand-outs and autograders from the masters

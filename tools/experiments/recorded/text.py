@@ -4,7 +4,7 @@ Page 4.11 shows it. LSTM(256), a GRU and an RNN with as many weights, with dropo
 streams of Python's own library; rate and dropout searched alike, three new networks of
 each kind at the best. Training ends when the validation text has not become easier for
 some epochs, and the best weights are kept; the search ends after eight epochs. One core
-does it in about four hours.
+does it in about two hours.
 """
 
 import numpy as np
