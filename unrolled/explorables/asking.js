@@ -21,6 +21,7 @@ export function predictions({ make, button }, words, stop, className) {
     if (!stays) come();
     if (asked.has(about)) return act(null);
     asked.add(topic = about);
+    stop(); // or what plays would put its verdict in the question's place
     tell(text);
     pending = (guess) => { pending = null; tell(""); act(guess); };
     options.append(...choices.map((text, k) => button(text, () => pending?.(k))),

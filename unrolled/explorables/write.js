@@ -52,7 +52,7 @@ function render({ model, el }) {
       all.append(symbol, make("span", { className: "track" }, full, mark), value);
       return { all, symbol, full, mark, value };
     });
-    const badge = make("span", { className: "badge" }), others = make("span"), note = make("p");
+    const badge = make("span", { className: "turn" }), others = make("span"), note = make("p");
     const box = make("div", { className: "write-panel", role: "group", style: `--bar: var(--${name})`,
       "aria-label": fill(words.bars, { name: words.names[name] }) },
     make("div", { className: "write-head" }, words.names[name], badge), ...bars.map(({ all }) => all),
