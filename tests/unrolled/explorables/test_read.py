@@ -447,6 +447,19 @@ def test_nothing_jumps_and_nothing_is_cut(show, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_a_question_stops_what_plays(show):
+    """Its verdict would otherwise take the question's place, and the gate stay free."""
+    page = show(motion="no-preference")
+    press(page, "Just show me")
+    page.get_by_role("button", name="Pause").wait_for()
+    page.get_by_role("combobox", name="forget f").select_option("0")
+    page.get_by_role("button", name="Play").wait_for()
+    asked = page.locator(".read-ask p").inner_text()
+    page.wait_for_timeout(4000)  # longer than all rows take
+    assert page.locator(".read-ask p").inner_text() == asked
+    assert page.locator(".read-ask button").count() > 1
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_agrees(show, theme, width):
