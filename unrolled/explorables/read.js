@@ -99,6 +99,7 @@ function render({ model, el }) {
     for (const name of NAMES) held[name] = {};
     for (const select of holds) select.value = "";
     think();
+    asking.panel.focus({ preventScroll: true }); // the button has nothing left to do
   });
   const holds = GATES.map(([name, gate]) => select(words.gates[gate],
     [["", words.free], ["0"], ["1"]], (event) => hold(name, gate, event.target)));
@@ -160,7 +161,7 @@ function render({ model, el }) {
     return t < SIDE ? t + 1 : null;
   }
   const verdict = () => (label === null ? said(SIDE) : [
-    fill(words.itIs, { label }),
+    fill(which === null ? words.youDrew : words.itIs, { label }),
     ...NAMES.map((name, n) => ({ name, row: settled(n) }))
       .sort((a, b) => (a.row ?? 99) - (b.row ?? 99))
       .map((one) => fill(one.row ? words.from : words.never, one)),
@@ -179,6 +180,9 @@ function render({ model, el }) {
   }
   function start(from, then) { // plays to the last row
     stop();
+    tell(""); // what was said last is about something else
+    // On a phone the question may fill the screen: what it was about is read further down.
+    board.scrollIntoView({ block: "nearest", behavior: still.matches ? "instant" : "smooth" });
     if (still.matches) { show(SIDE); then(); return; }
     show(from);
     play.textContent = words.pause;

@@ -41,7 +41,8 @@ WORDS: dict[str, Any] = {
     "the RNN says {RNN}, the LSTM {LSTM}, the GRU {GRU}. Which digit will it be?",
     "skip": "Just show me",
     "guessed": "You said: {guess}.",
-    "itIs": "It is a {label}.",
+    "itIs": "The digit is {label}.",
+    "youDrew": "You drew {label}.",
     "from": "The {name} is right from row {row} on.",
     "never": "The {name} is wrong at the end.",
     "next": "Now it is your turn: draw a digit, blank a row, hold a gate.",
@@ -115,13 +116,12 @@ WORDS: dict[str, Any] = {
     },
     "none": "none",
     "legend": {
-        "units": "Units:",
+        "units": "One column per unit:",
         "above": "above zero,",
-        "below": "below zero (c as tanh c);",
-        "order": "sorted from the strongest vote for the network's last answer to the "
-        "strongest against it.",
-        "rows": "At the digit's right edge, after the last row: the darker, the more "
-        "the network's answer would change if that row were blank.",
+        "below": "below zero. On the left, units that speak for the network's final",
+        "order": "answer, on the right those that speak against it.",
+        "rows": "After the last row, a bar at the digit's right edge: the darker, the "
+        "more that row counts.",
     },
     "still": "An RNN, an LSTM and a GRU read a digit row by row and answer after every "
     "row. Where scripts run, draw your own digit here, blank a row, or hold a gate.",

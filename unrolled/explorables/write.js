@@ -61,7 +61,7 @@ function render({ model, el }) {
   }));
   const playing = button(words.play, play, { className: "play" });
   const one = button(words.step, () => { settle(); stop(); write(); draw(); });
-  const back = button(words.back, () => { settle(); stop(); cut(letters.length - 1); draw(); });
+  const back = button(words.back, () => { settle(); stop(); cut(letters.length - 1); draw(); if (back.disabled) one.focus(); });
   const again = button(words.again, () => {
     settle();
     seed += 1;

@@ -48,7 +48,7 @@ WORDS: dict[str, Any] = {
     "step": "One letter",
     "back": "Back",
     "again": "Write anew",
-    "count": "{n} letters",
+    "count": "letters: {n}",
     "full": "The page is full. Go back, write anew, or begin with something else.",
     "writer": "Who writes",
     "writes": "writes",
@@ -70,7 +70,7 @@ WORDS: dict[str, Any] = {
     "bar": "{symbol}, {p}",
     "others": "others",
     "sees": {
-        "LSTM": "goes by all {n} letters, in {units} + {units} numbers",
+        "LSTM": "goes by all {n} letters, kept in {units} + {units} numbers",
         "table": "goes by the last {n}: “{context}”",
         "nothing": "goes by how often each letter occurs",
     },

@@ -453,7 +453,7 @@ def test_a_full_page_stops(show):
         if play.is_disabled():
             break
         play.click()
-    assert page.locator(".count").inner_text() == "600 letters"
+    assert page.locator(".count").inner_text() == "letters: 600"
     assert asked(page).startswith("The page is full")
     press(page, "Back")
     assert page.get_by_role("button", name="Play", exact=True).is_enabled()
