@@ -246,7 +246,8 @@ def repair_page(app, exception):
             index.add(soup, name)
     if for_screens:
         index.write(app.outdir)
-        slim.slim_site(app.outdir, sheets, names | app.formulas.classes())
+        names |= app.formulas.classes()
+        slim.slim_site(app.outdir, sheets, names, app.formulas.characters())
 
 
 def lighten_folds(soup):

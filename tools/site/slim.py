@@ -11,6 +11,7 @@ import tinycss2
 from fontTools import subset
 
 FONTS = "_static/vendor/fontawesome/webfonts"
+MATH_FONTS = "_static/katex/fonts"
 # Only for the page that shows what a search found.
 SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
 AT_ONCE = "documentation_options.js"  # an inline script needs it right away
@@ -69,13 +70,14 @@ def join_styles(soup):
     return sheets
 
 
-def slim_site(outdir, sheets, names):
-    """Reduce the styles and the icon fonts of a built site to what it uses.
+def slim_site(outdir, sheets, names, characters):
+    """Reduce the styles and the fonts of a built site to what it uses.
 
     Args:
         outdir: folder of the site.
         sheets: its style sheets in their order, relative to `_static`.
         names: classes and ids of its pages; those that scripts name are added here.
+        characters: all that its formulas are drawn with.
     """
     static = Path(outdir, "_static")
     (static / "scripts/fontawesome.js").unlink(missing_ok=True)
@@ -92,14 +94,19 @@ def slim_site(outdir, sheets, names):
     for page in Path(outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
         page.write_text(text.replace(VERSION, version), encoding="utf-8")
-    keep_used_icons(Path(outdir, FONTS), style)
+    keep_glyphs(Path(outdir, FONTS), icons_in(style))
+    keep_glyphs(Path(outdir, MATH_FONTS), set(map(ord, characters)))
 
 
-def keep_used_icons(folder, style):
-    """Reduce the fonts in a folder to the icons that a style sheet names."""
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # not a line per glyph
+def icons_in(style):
+    """Code points of the icons that a style sheet names."""
     codes = {ord(c) for c in style if "\ue000" <= c <= "\uf8ff"}
-    codes |= {int(code, 16) for code in re.findall(r'"\\([0-9a-f]+)"', style)}
+    return codes | {int(code, 16) for code in re.findall(r'"\\([0-9a-f]+)"', style)}
+
+
+def keep_glyphs(folder, codes):
+    """Reduce the fonts in a folder to the glyphs of some code points."""
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # not a line per glyph
     for path in folder.glob("*.woff2"):
         options = subset.Options(flavor="woff2", layout_features=[])
         font = subset.load_font(path, options)

@@ -1,5 +1,6 @@
 """Typeset formulas with KaTeX while the site is built: readers need no script."""
 
+import html
 import json
 import re
 import subprocess
@@ -113,6 +114,10 @@ class Formulas:
         """All classes that the formulas have."""
         found = re.findall(r'class="([^"]*)"', "".join(self.typeset))
         return {name for names in found for name in names.split()}
+
+    def characters(self):
+        """All characters that the formulas are drawn with, and some more."""
+        return set(html.unescape("".join(self.typeset)))
 
 
 def allow_breaks(formula):

@@ -26,7 +26,10 @@ ALL_REACHABLE = """() => [...document.querySelectorAll('pre, .cell_output > .out
 TRIES = 400  # a twentieth of a second or more apart
 # Axe looks at every element, and takes long. So empty boxes stand for the drawings of
 # formulas, which it passes over; and of the words in code, one of each kind remains.
+# It judges no colour on a picture, and the shades of what scrolls are pictures to it.
 SIMPLIFY = """() => {
+    for (const box of document.querySelectorAll('.table-scroll, div.highlight pre'))
+        box.style.setProperty('background-image', 'none', 'important')
     const drawings = [...document.querySelectorAll('.katex-html')]
     const boxes = drawings.map(drawing => drawing.getBoundingClientRect())
     const words = [...document.querySelectorAll('.highlight pre *')]
@@ -159,7 +162,7 @@ def test_ways_in(soups):
 
 def test_solutions_are_folded(soups):
     for page in PAGES:
-        if not page.endswith("index.ipynb"):
+        if not page.endswith(("index.ipynb", "summary.ipynb")):
             soup = soups[page.replace(".ipynb", ".html")]
             folded = [
                 d for d in soup.select("details") if "@title Solution" in d.get_text()
@@ -353,7 +356,7 @@ def test_keyboard_reaches_everything(browser, address, width):
     assert not [s.evaluate("e => e.outerHTML") for s in stops.all() if not reached(s)]
     boxes = page.locator("pre:visible")
     wide = [b for b in boxes.all() if b.evaluate("e => e.scrollWidth > e.clientWidth")]
-    assert wide
+    assert wide or width == 1280  # where the longest lines of code fit
     assert all(reached(box) for box in wide)
 
 
