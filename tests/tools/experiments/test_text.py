@@ -31,6 +31,7 @@ def short(monkeypatch):
     monkeypatch.setattr(script, "STREAMS", 4)
     monkeypatch.setattr(script, "PIECE", 30)
     monkeypatch.setattr(script, "EPOCHS", 2)
+    monkeypatch.setattr(script, "EPOCHS_OF_SEARCH", 2)
     monkeypatch.setattr(script, "NETWORKS", {"LSTM": (LSTM, 8), "GRU": (GRU, 9)})
     return text
 
