@@ -43,10 +43,8 @@ def test_gradients_of_a_model(sequences, seed):
     assert gradcheck(model, X, y=y).passed
 
 
-def test_training_is_keras_s():
+def test_training_is_keras_s(keras):
     """With the loss written in Keras by its other formula, max(q e, (q − 1) e)."""
-    import keras
-
     ours = SequenceQuantileRegressor(GRU(4), 3, LEVELS)
     ours.build(2)
     theirs = keras.Sequential([

@@ -38,9 +38,7 @@ def test_gradients_are_central_differences(cell, attention, seed):
     assert gradcheck(model, X[:2, :4], y=Y[:2, :3], training=True).passed
 
 
-def in_keras(cell, attention):
-    import keras
-
+def in_keras(keras, cell, attention):
     layers = keras.layers
     kind = getattr(layers, cell)
     x, previous = keras.Input((7, 3)), keras.Input((6, 4))
@@ -53,10 +51,8 @@ def in_keras(cell, attention):
 
 @both
 @each_cell
-def test_outputs_and_training_are_keras_s(cell, attention):
-    import keras
-
-    ours, theirs = translator(cell, attention), in_keras(cell, attention)
+def test_outputs_and_training_are_keras_s(keras, cell, attention):
+    ours, theirs = translator(cell, attention), in_keras(keras, cell, attention)
     ours.build(3)
     theirs.set_weights(ours.get_weights())
     previous = np.zeros((5, 6, 4), np.float32)

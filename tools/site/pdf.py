@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import pikepdf
-from playwright.sync_api import sync_playwright
 
 from tools import console
 from tools.checkout import Book
@@ -93,6 +92,8 @@ def print_book():
     # Sphinx writes the addresses of pictures and styles as if it lay one folder up.
     whole = (built / "book" / "index.html").rename(built / "whole.html")
     DOWNLOADS.mkdir(exist_ok=True)
+    from playwright.sync_api import sync_playwright  # the rest of this needs none
+
     with sync_playwright() as playwright:
         chromium = launch(playwright)
         page = chromium.new_page(color_scheme="light")
