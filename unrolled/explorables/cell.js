@@ -181,7 +181,7 @@ function render({ model, el }) {
   const svg = draw("svg", { role: "img", "aria-label": fill(words.chart, { T }) });
   const chart = make("div", { className: "cell-chart" }, svg);
   const read = make("p", { className: "cell-read" }), said = make("p", { className: "cell-said", role: "status" });
-  const cursor = draw("rect", { class: "at", y: 18, height: 382 });
+  const cursor = draw("rect", { class: "at", y: 18 });
   const width = () => Math.max(160, chart.clientWidth - LEFT);
   chart.onpointerdown = chart.onpointermove = (event) => {
     at = Math.min(T, Math.max(1, Math.ceil((T * (event.clientX - chart.getBoundingClientRect().left - LEFT)) / width())));
@@ -191,21 +191,31 @@ function render({ model, el }) {
   function update() {
     steps = run(kind, weights, marks.write, marks.erase, T);
     const { blocks: rows, keeps, state } = CELLS[kind], dx = width() / T, parts = [];
+    const spare = width() < 460 ? 15 : 0;  // for a second line of keys
+    svg.style.height = `${418 + spare}px`;
+    cursor.setAttribute("height", 382 + spare);
     const x = (t) => LEFT + dx * (t - 1), text = (x, y, content, props = {}) => parts.push(draw("text", { x, y, ...props }, content));
     const stairs = (y) => steps.map((now, k) => `${k ? "L" : "M"}${x(k + 1)} ${y(now)}H${x(k + 2)}`).join("");
+    /* A key: its sign, a line or an area 22 wide, and its text. */
+    const lowered = (content) => content.split(SUBSCRIPT).flatMap((part, k) => k % 2
+      ? [draw("tspan", { dy: 3, "font-size": 9 }, part), draw("tspan", { dy: -3 }, "\u200b")] : [part]);
     const key = (x, y, looks, colour, content) => {
-      parts.push(draw("path", { d: `M${x} ${y - 4}h22`, class: `${looks} ${colour}` }));
-      const lowered = content.split(SUBSCRIPT).flatMap((part, k) => k % 2
-        ? [draw("tspan", { dy: 3, "font-size": 9 }, part), draw("tspan", { dy: -3 }, "\u200b")] : [part]);
-      parts.push(draw("text", { x: x + 27, y, class: colour }, ...lowered));
+      parts.push(looks === "kept" ? draw("rect", { class: looks, x, y: y - 9, width: 22, height: 10 })
+        : draw("path", { d: `M${x} ${y - 4}h22`, class: `${looks} ${colour}` }));
+      parts.push(draw("text", { x: x + 27, y, class: colour }, ...lowered(content)));
+    };
+    const long = (content) => {
+      const text = draw("text", {}, ...lowered(content));
+      svg.append(text);
+      return text.getComputedTextLength();
     };
     /* What the unit is told at a step is seen all the way down. */
     for (const name in marks) {
-      for (const t of marks[name]) parts.push(draw("rect", { class: `told ${name}`, x: x(t), y: 18, width: dx, height: 382 }));
+      for (const t of marks[name]) parts.push(draw("rect", { class: `told ${name}`, x: x(t), y: 18, width: dx, height: 382 + spare }));
       strips[name].forEach((button, k) => {
         const on = marks[name].has(k + 1);
         button.setAttribute("aria-pressed", String(on));
-        button.textContent = on ? SIGNS[name] : "";
+        button.textContent = on ? SIGNS[name] : k + 1;
       });
     }
     /* A curve leaves the panel where it leaves the axis. */
@@ -243,7 +253,7 @@ function render({ model, el }) {
     }
 
     /* what is left of a gradient, on a logarithmic axis that grows only when it must */
-    const from = 290, deep = 104, lowest = -8;
+    const from = 290 + spare, deep = 104, lowest = -8;
     const highest = [1, 4, 8].find((power) => steps.every((now) => Math.abs(now.total) <= 10 ** power)) ?? 12;
     const z = (value) => from + (deep * (highest - Math.log10(Math.abs(value) || 1e-99))) / (highest - lowest);
     parts.push(draw("rect", { class: "kept", x: LEFT, y: z(2), width: width(), height: z(0.5) - z(2) }));
@@ -252,20 +262,23 @@ function render({ model, el }) {
       text(LEFT - 6, z(10 ** power) + 4, power ? number(10 ** power).replace("1.0·", "") : "1", { "text-anchor": "end", class: "muted" });
     }
     const middle = (k) => x(k + 1.5), curve = (name) => `M${steps.map((now, k) => `${middle(k)} ${z(now[name])}`).join("L")}`;
-    text(LEFT, from - 24, fill(words.gradient, { T }), { class: "muted" });
-    key(LEFT, from - 8, "", "gradient", words.total[state]);
-    const right = LEFT + Math.min(width() * 0.7, width() - 96);
-    if (width() > 270) {  // on the narrowest screens there is no room to say so
-      parts.push(draw("rect", { class: "kept", x: right, y: from - 17, width: 22, height: 10 }));
-      text(right + 27, from - 8, words.kept, { class: "muted" });
-    }
     inside(from - 2, deep + 4, curve("total"), "gradient");
-    if (keeps) {
-      key(LEFT + Math.max(width() * 0.37, 96), from - 8, "direct", "", words.direct[keeps]);
-      inside(from - 2, deep + 4, curve("direct"), "direct");
+    if (keeps) inside(from - 2, deep + 4, curve("direct"), "direct");
+    /* its keys, on a second line where one has no room for all of them */
+    const keys = [["", "gradient", words.total[state]], ...(keeps ? [["direct", "", words.direct[keeps]]] : []), ["kept", "muted", words.kept]];
+    const lines = [[]];
+    let end = 0;
+    for (const [looks, colour, content] of keys) {
+      const wide = 27 + long(content);
+      if (end && end + wide > width()) { lines.push([]); end = 0; }
+      lines.at(-1).push([end, looks, colour, content]);
+      end += wide + 14;
     }
-    for (let t = 1; t <= T; t++) if (t === 1 || t === T || (t % 6 === 0 && T - t > 2)) text(x(t + 0.5), 412, String(t), { "text-anchor": "middle", class: "muted" });
-    text(LEFT - 8, 412, words.axis, { "text-anchor": "end", class: "muted" });
+    lines.reverse().forEach((line, k) => line.forEach(([x, ...rest]) => key(LEFT + x, from - 8 - 15 * k, ...rest)));
+    const title = fill(words.gradient, { T });
+    text(Math.max(0, Math.min(LEFT, LEFT + width() - long(title))), from - 9 - 15 * lines.length, title, { class: "muted" });
+    for (let t = 1; t <= T; t++) if (t === 1 || t === T || (t % 6 === 0 && T - t > 2)) text(x(t + 0.5), 412 + spare, String(t), { "text-anchor": "middle", class: "muted" });
+    text(LEFT - 8, 412 + spare, words.axis, { "text-anchor": "end", class: "muted" });
 
     svg.replaceChildren(cursor, ...parts);
     point();
@@ -287,11 +300,13 @@ function render({ model, el }) {
   function say() {
     const { keeps, state } = CELLS[kind], first = steps[0], last = steps[T - 1], left = Math.abs(first.total);
     const holds = (value) => number(Math.abs(value) < 1e-6 ? 0 : value, 2);
+    const shut = steps.flatMap((now, k) => (k && now[keeps] < 0.05 ? [k + 1] : []));  // no gradient comes through there
     const bias = keeps ? weights[keeps][0] : 0, half = Math.log(2) / Math.log1p(Math.exp(-bias));
     said.textContent = fill(words.sentence[kind], {
       T, gate: number(sigmoid(bias)), half: half < 1000 ? half.toFixed(1) : number(half, 2), held: holds(last[state]), shown: holds(last.h),
       rest: kind === "RNN" ? number(weights.h[3]) : "", end: kind === "RNN" ? number(bend(last.h) * weights.h[3], 2) : "",
-      direct: number(first.direct ?? 0, 2), total: number(left, 2), fate: words.fates[left < 0.5 ? 0 : left > 2 ? 2 : 1],
+      direct: number(first.direct ?? 0, 2), total: number(left, 2),
+      fate: left < 0.5 && shut.length && shut.length < 4 ? fill(words.shut[keeps], { steps: shut.join(", ") }) : words.fates[left < 0.5 ? 0 : left > 2 ? 2 : 1],
     });
   }
 

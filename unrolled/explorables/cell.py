@@ -138,6 +138,10 @@ WORDS: dict[str, Any] = {
     "total": {"c": "total dc_T/dc_t", "h": "total dh_T/dh_t"},
     "direct": {"f": "direct: ∏ f", "z": "direct: ∏ z"},
     "fates": ["vanishes", "is kept", "explodes"],
+    "shut": {
+        "f": "vanishes where the forget gate shuts (step {steps})",
+        "z": "vanishes where the update gate shuts (step {steps})",
+    },
     "sentence": {
         "LSTM": "At rest the forget gate is σ(b) = {gate}: half of what is held is "
         "gone after {half} steps. At the end the cell holds {held} and shows {shown}. "
@@ -158,7 +162,7 @@ WORDS: dict[str, Any] = {
 }
 
 #: Room for the explorable, by its width in pixels.
-HEIGHT = {0: "72rem", 330: "67.5rem", 460: "58.5rem", 620: "52.5rem", 740: "50rem"}
+HEIGHT = {0: "86rem", 330: "78rem", 460: "68rem", 620: "55rem", 740: "51rem"}
 
 
 def cell(

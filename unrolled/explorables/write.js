@@ -119,7 +119,8 @@ function render({ model, el }) {
     for (const symbol of known) add(symbols.indexOf(symbols.includes(symbol) ? symbol : "\ufffd"), "beginning");
     fixed = letters.length;
     draw();
-    tell(known.length < all.length ? fill(words.unknown, { symbols: all.filter((s) => !known.includes(s)).join(" ") }) : words.next);
+    const left = [...new Set(all.filter((symbol) => !known.includes(symbol)))];
+    tell(left.length ? fill(words.unknown, { symbols: left.map(called).join(" ") }) : words.next);
   }
   function write() {
     if (!isFull()) add(pick(temper(expected(writer), temperature), chance(seed, letters.length - fixed)), writer);
@@ -199,16 +200,15 @@ function render({ model, el }) {
     draw();
   }
   function askHeat() {
-    const now = (+slider.value).toFixed(1);
-    if (+now === temperature) return;
+    const now = (+slider.value).toFixed(1), p = expected(writer), top = best(p);
+    const probability = (value) => temper(p, value)[top];
+    if (Math.abs(probability(temperature) - probability(+now)) < 0.02) { heat(); return; } // no bar would answer
     stop();
     ask("warm", fill(words.warmAsk, { before: temperature.toFixed(1), now }), words.warmChoices, (guess) => {
-      const p = expected(writer), top = best(p);
-      const chances = [temperature, +slider.value].map((value) => percent(temper(p, value)[top]));
-      const colder = +slider.value < temperature;
+      const before = temperature;
       heat();
-      tell(guessed(words.warmChoices, guess) + fill(words.warm, { symbol: quoted(top), before: chances[0], now: chances[1] })
-        + ` ${colder ? words.colder : words.hotter}`);
+      tell(guessed(words.warmChoices, guess) + fill(words.warm, { symbol: quoted(top), before: percent(probability(before)), now: percent(probability(temperature)) })
+        + ` ${temperature < before ? words.colder : words.hotter}`);
     });
   }
 
