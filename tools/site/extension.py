@@ -199,17 +199,20 @@ def repair_page(app, exception):
     index = search.Index(app.formulas, api.names_by_place(app.env))
     for page in Path(app.outdir).rglob("*.html"):
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
-        for summary in soup.select("nav summary"):
+        # `find_all` wherever it can say it: `select` takes five times as long.
+        for summary in soup.find_all("summary"):
+            if not summary.find_parent("nav"):
+                continue
             link = summary.find_parent("li").find("a")
             summary["aria-label"] = f"Pages of {link.get_text(' ', strip=True)}"
-        for brand in soup.select("a.navbar-brand"):  # outside of every landmark
+        for brand in soup.find_all("a", class_="navbar-brand"):  # outside of every landmark
             brand.wrap(soup.new_tag("nav", attrs={"aria-label": "Front page"}))
         lighten_folds(soup)
         typeset_tables(soup, app.formulas)
-        for cell in soup.select("th"):
-            if not cell.get_text(strip=True) and not cell.select("img, svg"):
+        for cell in soup.find_all("th"):
+            if not cell.get_text(strip=True) and not cell.find(["img", "svg"]):
                 cell.name = "td"  # heads nothing
-        for table in soup.select("table"):
+        for table in soup.find_all("table"):
             if table.thead and not table.thead.get_text(strip=True):
                 table.thead.extract()  # Markdown has no table without a head
                 table["class"] = [*table.get("class", []), "headless"]
@@ -221,7 +224,9 @@ def repair_page(app, exception):
                     )
                 )
         # Sphinx leaves alone what a cell shows as Markdown: its links name notebooks.
-        for link in soup.select('.cell_output a[href*=".ipynb"]'):
+        for link in soup.find_all("a", href=re.compile(r"\.ipynb")):
+            if not link.find_parent(class_="cell_output"):
+                continue
             name, mark, anchor = link["href"].lstrip("#").partition("#")
             target = name.removesuffix(".ipynb") + ".html"
             if (page.parent / target).exists():
@@ -260,11 +265,13 @@ def lighten_folds(soup):
     Args:
         soup: the page, parsed; changed in place.
     """
-    for fold in soup.select("div.cell > details.hide"):
+    for fold in soup.find_all("details", class_="hide"):
+        if "cell" not in fold.parent.get("class", []):
+            continue
         fold["class"].remove("admonition")
         del fold.summary["aria-label"]
         fold.summary.string = fold.summary.p.get_text()
-    cells = soup.select("article div.cell.tag_hide-input")
+    cells = soup.find_all("div", class_="tag_hide-input")
     if cells and cells[0].parent.parent.name == "article":
         show_first(soup, cells[0])
     for cell in cells:
@@ -307,7 +314,9 @@ def lead_here(soup, name, site, address):
         site: folder of the built site.
         address: where the site is published, with a slash at its end.
     """
-    for link in soup.select(f'article a[href^="{address}"]'):
+    for link in soup.find_all("a", href=re.compile(f"^{re.escape(address)}")):
+        if not link.find_parent("article"):
+            continue
         target, mark, anchor = link["href"].removeprefix(address).partition("#")
         if (site / target).is_file():
             link["href"] = posixpath.relpath(target, posixpath.dirname(name))
@@ -328,9 +337,12 @@ def typeset_tables(soup, formulas):
         html = f'<span class="math">{formulas.mark(formula)}</span>'
         return BeautifulSoup(html, "html.parser").span
 
-    for table in soup.select('.cell_output table[id^="T_"]'):  # of pandas's Styler
-        table["class"] = [*table.get("class", []), "dataframe"]
-    for table in soup.select(".cell_output table.dataframe"):
+    for table in soup.find_all("table"):
+        classes = table.get("class", [])
+        if table.get("id", "").startswith("T_"):  # of pandas's Styler
+            table["class"] = classes = [*classes, "dataframe"]
+        if "dataframe" not in classes or not table.find_parent(class_="cell_output"):
+            continue
         for text in table.find_all(string=FORMULA):
             parts = FORMULA.split(text)  # words, formula, words, ...
             parts[1::2] = map(typeset, parts[1::2])

@@ -64,7 +64,7 @@ class Index:
             else:
                 continue
             title = self.words(heading.extract()).partition("(")[0].strip()
-            code = [block.replace_with(" ").get_text() for block in whole.select("pre")]
+            code = [block.replace_with(" ").get_text() for block in whole.find_all("pre")]
             lines = [line.strip() for line in "\n".join(code).splitlines()]
             is_page = heading.name == "h1"
             sections.append({

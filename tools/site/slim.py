@@ -32,26 +32,29 @@ def slim_page(soup, folder, searches):
     """
     trim_scripts(soup, searches)
     settle_pictures(soup, folder)
-    names = {name for part in soup.select("[class]") for name in part["class"]}
-    names |= {part["id"] for part in soup.select("[id]")}
+    parts = soup.find_all(True)
+    names = {name for part in parts for name in part.get("class", ())}
+    names |= {part["id"] for part in parts if "id" in part.attrs}
     return join_styles(soup), names
 
 
 def trim_scripts(soup, searches):
     """Remove scripts that a page does not need, and defer the others."""
-    for script in soup.select("script[src]"):
+    for script in soup.find_all("script", src=True):
         name = script["src"].rpartition("/")[2].partition("?")[0]
         if name == "fontawesome.js" or (name in SEARCH and not searches):
             script.extract()  # icons come as fonts as well
         elif name != AT_ONCE and not searches:
             script["defer"] = ""
-    for meta in soup.select('meta[name="viewport"]')[1:]:
+    for meta in soup.find_all("meta", attrs={"name": "viewport"})[1:]:
         meta.extract()
 
 
 def settle_pictures(soup, folder):
     """Reserve space for pictures, and load each only when it comes near the screen."""
-    for picture in soup.select("img:not(.logo__image)"):
+    for picture in soup.find_all("img"):
+        if "logo__image" in picture.get("class", ()):
+            continue
         picture["loading"] = "lazy"
         if picture["src"].endswith(".svg"):
             drawing = (folder / picture["src"]).read_text(encoding="utf-8")
@@ -61,7 +64,7 @@ def settle_pictures(soup, folder):
 
 def join_styles(soup):
     """Let a page load one style sheet; returns those it had, in their order."""
-    links = soup.select('link[rel="stylesheet"][href*="_static/"]')
+    links = soup.find_all("link", rel="stylesheet", href=re.compile("_static/"))
     sheets = [link["href"].partition("_static/")[2].partition("?")[0] for link in links]
     if links:
         links[0]["href"] = links[0]["href"].partition("_static/")[0] + STYLE + VERSION

@@ -143,6 +143,8 @@ def in_parts(html):
         the same with `.body` around all but the number, and `.part` around what a style
         sheet should rather keep on one line.
     """
+    if "katex-display" not in html:
+        return html
     soup = BeautifulSoup(html, "html.parser")
     drawing = soup.select_one(".katex-display > .katex > .katex-html")
     if drawing is None:
