@@ -232,6 +232,7 @@ def repair_page(app, exception):
             if (page.parent / target).exists():
                 link["href"] = target + mark + anchor
         name = page.relative_to(app.outdir).as_posix()
+        in_book = name.startswith("book/")
         lead_here(soup, name, Path(app.outdir), app.config.html_baseurl)
         if name == "search.html":
             search.use_our_search(soup)
@@ -239,7 +240,7 @@ def repair_page(app, exception):
             parts = slim.slim_page(soup, page.parent, searches=name == "search.html")
             sheets = max(sheets, parts[0], key=len)  # one page is outside of the theme
             names |= parts[1]
-        if name.startswith("book/"):
+        if in_book:
             base = app.config.html_baseurl
             head.add_metadata(soup, base + name, base, name == "book/index.html")
         offer_notebook(app, soup, page)
@@ -247,7 +248,7 @@ def repair_page(app, exception):
         if takes and (seconds := run_seconds(app, page)):
             (takes.p or takes).append(f"; runs in {seconds:.0f} seconds")
         page.write_text(app.formulas.fill(str(soup)), encoding="utf-8")
-        if name.startswith("book/"):
+        if in_book:
             index.add(soup, name)
     if for_screens:
         index.write(app.outdir)

@@ -10,6 +10,7 @@ import yaml
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
 
+from tests.axe import violations
 from tests.conftest import PAGES, ROOT, read_page
 from tools.browser import new_page, open_page
 from tools.site import slim
@@ -197,21 +198,6 @@ def test_pages_have_the_numbers_that_they_are_called_by(soups):
             counted += bool(re.match(r"\d\.\d+ ", words))
             assert names[urljoin(path, link["href"])].replace(". ", " ", 1) == words
     assert counted > 25
-
-
-def violations(page, **rules):
-    """What axe finds on a page that is simplified: rule and element."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    options = {"preload": False, "resultTypes": ["violations"], **rules}
-    return [
-        (found["id"], node["html"])
-        for found in Axe().run(page, options=options).response["violations"]
-        for node in found["nodes"]
-        # A head that is a formula: axe does not read MathML, screen readers do.
-        if found["id"] != "empty-table-header"
-        or not page.locator(node["target"][0]).locator("math").count()
-    ]
 
 
 def simplify(page):

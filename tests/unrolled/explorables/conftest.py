@@ -46,12 +46,3 @@ def in_another_script(text):
     if isinstance(text, dict):
         return {name: in_another_script(part) for name, part in text.items()}
     return [in_another_script(part) for part in text]
-
-
-def violations(page):
-    """What axe has to say of a page: rules, with the first element that breaks each."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    options = {"preload": False, "resultTypes": ["violations"]}
-    found = Axe().run(page, options=options).response["violations"]
-    return [(v["id"], v["nodes"][0]["html"]) for v in found]

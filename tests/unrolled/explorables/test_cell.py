@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.unrolled.explorables.conftest import violations
+from tests.axe import violations
 from unrolled.explorables import cell
 from unrolled.explorables.cell import CELLS, PRESETS, run_unit
 

@@ -5,7 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from tests.unrolled.explorables.conftest import in_another_script, violations
+from tests.axe import violations
+from tests.unrolled.explorables.conftest import in_another_script
 from unrolled.course.recorded import load_recorded
 from unrolled.explorables import read_digits
 from unrolled.explorables.read import HALF, WORDS, load_digits, load_networks

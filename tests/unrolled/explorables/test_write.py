@@ -7,7 +7,8 @@ import re
 import numpy as np
 import pytest
 
-from tests.unrolled.explorables.conftest import in_another_script, violations
+from tests.axe import violations
+from tests.unrolled.explorables.conftest import in_another_script
 from unrolled import GRU, LSTM, Adam, Dropout, SequenceClassifier
 from unrolled.course.ngram import NGram
 from unrolled.explorables import write, write_text
