@@ -205,7 +205,8 @@ def repair_page(app, exception):
                 continue
             link = summary.find_parent("li").find("a")
             summary["aria-label"] = f"Pages of {link.get_text(' ', strip=True)}"
-        for brand in soup.find_all("a", class_="navbar-brand"):  # outside of every landmark
+        # Outside of every landmark.
+        for brand in soup.find_all("a", class_="navbar-brand"):
             brand.wrap(soup.new_tag("nav", attrs={"aria-label": "Front page"}))
         lighten_folds(soup)
         typeset_tables(soup, app.formulas)

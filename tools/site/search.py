@@ -64,7 +64,8 @@ class Index:
             else:
                 continue
             title = self.words(heading.extract()).partition("(")[0].strip()
-            code = [block.replace_with(" ").get_text() for block in whole.find_all("pre")]
+            blocks = whole.find_all("pre")
+            code = [block.replace_with(" ").get_text() for block in blocks]
             lines = [line.strip() for line in "\n".join(code).splitlines()]
             is_page = heading.name == "h1"
             sections.append({
