@@ -10,6 +10,7 @@ import csv
 import functools
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,6 +26,11 @@ OUTCOMES = ("holds", "not shown", "shown false")
 VERDICTS = ("supported", "conditional", "not shown", "refuted", "not testable here")
 MARGINS = ("above", "below", "within")
 RISK = 0.05  # that any outcome of a claim is wrong by chance
+SYMBOL = re.compile(r"(?<![\w`])(d?[A-Za-z])_([A-Za-z0-9])(?!\w)")  # such as c_t
+# Metrics between 0 and 1: no difference, no ratio.
+PROPORTION = re.compile(
+    r"(share|test accuracy|characters right)\b(?!.*([−|/]| less | over ))"
+)
 
 COLUMNS = (
     *("name", "claim", "source", "verdict", "page", "figure", "untested", "base_seed"),
@@ -214,6 +220,8 @@ def size(condition: dict[str, Any]) -> str:
     effect, low, high = (condition[end] for end in ("effect", "low", "high"))
     if effect is None:
         return "none"
+    if PROPORTION.match(condition.get("metric", "")) and low is not None:
+        low, high = max(low, 0.0), min(high, 1.0)  # Student's interval knows no bounds
     if condition["kind"] in ("median", "few"):
         return f"{minus(float(f'{effect:.4g}'))} each time"
     if low == high:
@@ -239,6 +247,15 @@ def minus(number: float | str) -> str:
     return text.replace("-", "−") if float(text) else text.lstrip("-")
 
 
+def in_markdown(text: str) -> str:
+    """Write a claim or a metric as Markdown, its symbols as formulas."""
+    parts = re.split(r"(`[^`]+`)", text)
+    for k in range(0, len(parts), 2):
+        parts[k] = SYMBOL.sub(r"$\1_\2$", parts[k])
+        parts[k] = re.sub(r"\blog2\b", r"$\\log_2$", parts[k])
+    return "".join(parts)
+
+
 def describe(record: dict[str, Any]) -> str:
     """Write a record as Markdown: the claim, its verdict, a row for each condition.
 
@@ -257,23 +274,33 @@ def describe(record: dict[str, Any]) -> str:
             many = f"; n {unit}"
         rows = []
         for c in conditions:
-            what = c["name"] + (" *(exploratory)*" if c.get("exploratory") else "")
+            what = in_markdown(c["name"])
+            what += " *(exploratory)*" if c.get("exploratory") else ""
             what += f" (n = {c.get('n', 1)})" if len(numbers) > 1 else ""
             rows.append([what, size(c), describe_margin(c), f"**{c['outcome']}**"])
         header = ["condition", "effect", "expected", "found"]
-        lines += [f"{how}: {metric}{many}.", "", as_table(header, rows), ""]
+        lines += [
+            f"{how}: {in_markdown(metric)}{many}.",
+            "",
+            as_table(header, rows),
+            "",
+        ]
     lines.pop()
     levels = [c["level"] for c in record["conditions"] if c.get("level", 1.0) < 1]
     if len(levels) > 1:
-        each = " or ".join(f"{100 * level:.3g} %" for level in sorted(set(levels)))
-        lines += ["", f"Each interval is at {each}: 95 % for all of them together."]
+        each = " or ".join(f"{100 * level:.3g}%" for level in sorted(set(levels)))
+        text = f"The confidence of each interval is {each}"
+        if min(levels) > 0.95:
+            text += ", so that of all of them together it is 95%"
+        lines += ["", f"{text}."]
     elif levels:
-        lines += ["", f"The interval is at {100 * levels[0]:.3g} %."]
+        lines += ["", f"The confidence of the interval is {100 * levels[0]:.3g}%."]
     claim = claims[record["name"]]
     if others := claim.get("same_networks"):
-        named = " and ".join(f"“{claims[name]['claim']}”" for name in others)
+        names = [in_markdown(claims[name]["claim"]) for name in others]
+        named = " and ".join(f"“{name}”" for name in names)
         lines += ["", f"On the same networks as {named}, so no further evidence."]
-    said = f"“{claim['claim']}” **{record['verdict'].upper()}**"
+    said = f"“{in_markdown(claim['claim'])}” **{record['verdict'].upper()}**"
     return "\n".join([said, "", *lines])
 
 

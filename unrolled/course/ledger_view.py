@@ -18,6 +18,7 @@ import numpy as np
 
 from unrolled.course.ledger import (
     OUTCOMES,
+    SYMBOL,
     VERDICTS,
     counted,
     describe_margin,
@@ -37,7 +38,6 @@ SIGNS = {
     "shown false": "✗",
 }
 CODE = re.compile(r"`([^`]+)`")
-SYMBOL = re.compile(r"(?<![\w`])(d?[A-Za-z])_([A-Za-z0-9])(?!\w)")
 KEY = '<p class="ledger-key" aria-hidden="true">against it ◂ │ ▸ as claimed</p>'
 EDGE = 0.94  # where a theorem stands, of half the width of a strip
 WIDE, HIGH = 320, 22  # of the strip of a condition
@@ -374,13 +374,6 @@ def typeset(text: str) -> str:
     for k in range(0, len(parts), 2):
         parts[k] = SYMBOL.sub(r"<i>\1</i><sub>\2</sub>", parts[k])
         parts[k] = re.sub(r"\blog2\b", "log<sub>2</sub>", parts[k])
-    return "".join(parts)
-
-
-def in_markdown(text: str) -> str:
-    """Write a claim or a metric as Markdown, its symbols as formulas."""
-    parts = re.split(r"(`[^`]+`)", text)
-    parts[::2] = [SYMBOL.sub(r"$\1_\2$", part) for part in parts[::2]]
     return "".join(parts)
 
 

@@ -31,7 +31,7 @@ WORDS: dict[str, Any] = {
     "it, row by row, the ten answers and the units of an RNN, an LSTM and a GRU.",
     "digit": "The digit",
     "caption": "Time runs downwards. To the right, after each row: the ten answers, "
-    "the surer the darker, and the {units} units; point at one.",
+    "the surer the stronger, and the {units} units; point at one.",
     "paper": "Drawing paper. Arrow keys move the pen, the space bar lowers and lifts "
     "it, Delete clears the paper.",
     "answers": "{name}: its ten answers after each row",
@@ -120,8 +120,8 @@ WORDS: dict[str, Any] = {
         "above": "above zero,",
         "below": "below zero. On the left, units that speak for the network's final",
         "order": "answer, on the right those that speak against it.",
-        "rows": "After the last row, a bar at the digit's right edge: the darker, the "
-        "more that row counts.",
+        "rows": "After the last row, a bar at the digit's right edge: the "
+        "stronger, the more that row counts.",
     },
     "still": "An RNN, an LSTM and a GRU read a digit row by row and answer after every "
     "row. Where scripts run, draw your own digit here, blank a row, or hold a gate.",

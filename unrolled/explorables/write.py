@@ -81,7 +81,7 @@ WORDS: dict[str, Any] = {
     "value": "Unit {unit} after “{symbol}”: {value} standard deviations from its mean.",
     "legend": {
         "above": "the unit is above its mean,",
-        "below": "below it; the darker, the further.",
+        "below": "below it; the stronger the colour, the further.",
         "fonts": "Bold: the beginning, after an empty line. Underlined: chosen by you.",
         "bars": "Bars: the chance of being written next. Marks across "
         "them: the same at temperature 1.",

@@ -133,7 +133,21 @@ def test_a_script_prints_the_record(claims, capsys):
     assert "Measured: accuracy, with | without; 4 networks." in printed
     assert "| above 0.01 | **holds** |" in printed
     assert "always" in printed and "0.9 to 1.1" in printed
-    assert "95 % for all of them" in printed
+    assert "so that of all of them together it is 95%" in printed
+
+
+def test_an_interval_of_shares_ends_where_shares_do():
+    about = {"kind": "mean", "effect": 0.98, "low": 0.84, "high": 1.07}
+    texts = {
+        metric: size(about | {"metric": metric})
+        for metric in (
+            "share of networks that learn",
+            "test accuracy, with − without",
+            "share of units, less the share of others",
+        )
+    }
+    assert texts["share of networks that learn"] == "0.98 [0.84, 1.00]"
+    assert set(list(texts.values())[1:]) == {"0.98 [0.84, 1.07]"}
 
 
 def test_a_reader_s_data_are_not_those_of_a_recorded_run(claims, monkeypatch):

@@ -7,11 +7,10 @@ from bs4 import BeautifulSoup
 from mdit_py_plugins.anchors.index import slugify
 
 from unrolled.course import ledger_view as module
-from unrolled.course.ledger import judge_condition, load_claims, verdict
+from unrolled.course.ledger import in_markdown, judge_condition, load_claims, verdict
 from unrolled.course.ledger_view import (
     LedgerView,
     beyond,
-    in_markdown,
     read_published,
     typeset,
 )
