@@ -345,10 +345,28 @@ def typeset_tables(soup, formulas):
             table["class"] = classes = [*classes, "dataframe"]
         if "dataframe" not in classes or not table.find_parent(class_="cell_output"):
             continue
+        join_heads(table)
         for text in table.find_all(string=FORMULA):
             parts = FORMULA.split(text)  # words, formula, words, ...
             parts[1::2] = map(typeset, parts[1::2])
             text.replace_with(*parts)
+
+
+def join_heads(table):
+    """Name what the rows are in the one row of heads: pandas gives that a second row."""
+    rows = table.thead.find_all("tr", recursive=False) if table.thead else []
+    if len(rows) != 2:
+        return
+    above, below = (row.find_all("th", recursive=False) for row in rows)
+    named = [cell for cell in below if cell.get_text(strip=True)]
+    front = above[: len(named)]
+    if named != below[: len(named)] or len(above) != len(below):
+        return
+    if any(cell.get_text(strip=True) for cell in front):
+        return
+    for cell, name in zip(front, named, strict=True):
+        cell.replace_with(name.extract())
+    rows[1].extract()
 
 
 def offer_notebook(app, soup, page):

@@ -640,6 +640,24 @@ def test_the_ledger_is_read_last_and_again(built, monkeypatch):
 # What the site shows and offers
 
 
+@pytest.mark.parametrize(
+    ("heads", "joined"),
+    [
+        ([["", "a", "b"], ["cell", "", ""]], [["cell", "a", "b"]]),
+        ([["k", "a", "b"], ["cell", "", ""]], None),  # both are named
+        ([["", "a", "b"], ["", "c", "d"]], None),  # two levels of columns
+        ([["", "a", "b"]], None),
+    ],
+)
+def test_what_rows_are_stands_beside_what_columns_are(heads, joined):
+    rows = ["".join(f"<th>{cell}</th>" for cell in row) for row in heads]
+    head = "".join(f"<tr>{row}</tr>" for row in rows)
+    table = BeautifulSoup(f"<table><thead>{head}</thead></table>", "html.parser").table
+    extension.join_heads(table)
+    left = [[c.get_text() for c in row.find_all("th")] for row in table.find_all("tr")]
+    assert left == (joined or heads)
+
+
 def read_soup(root, page):
     path = root / "_build/html/book" / page
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
