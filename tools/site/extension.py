@@ -353,7 +353,7 @@ def typeset_tables(soup, formulas):
 
 
 def join_heads(table):
-    """Name what the rows are in the one row of heads: pandas gives that a second row."""
+    """Name what rows are in the one row of heads: pandas has a second row for it."""
     rows = table.thead.find_all("tr", recursive=False) if table.thead else []
     if len(rows) != 2:
         return
