@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from unrolled.course.ledger import size
+from unrolled.course.ledger import possible, size
 
 WRITTEN: dict[str | None, Any] = {
     None: lambda number: number,
@@ -80,11 +80,14 @@ def tell(finding: Mapping[str, str], found: Mapping[str, Any]) -> str:
 def written(form: str | None, found: Mapping[str, Any]) -> str:
     """Write an effect and its interval in the form that a finding asks for."""
     change = WRITTEN[form]
-    ends = {end: change(found[end]) for end in ("effect", "low", "high")}
+    low, high = possible(found)
+    ends = {"effect": found["effect"], "low": low, "high": high}
+    ends = {end: change(number) for end, number in ends.items()}
     if form == "bits" and max(map(abs, ends.values())) < LEAST_BITS:
         return f"less than {LEAST_BITS}"
     logs = {"ratio": True} if form == "power of two" else {}
-    return size({**found, **ends, **logs}) + (" %" if form == "percent" else "")
+    text = size({**found, **ends, **logs, "metric": ""})  # no longer a share
+    return text + ("%" if form == "percent" else "")
 
 
 def link(row: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -220,8 +220,8 @@ def size(condition: dict[str, Any]) -> str:
     effect, low, high = (condition[end] for end in ("effect", "low", "high"))
     if effect is None:
         return "none"
-    if PROPORTION.match(condition.get("metric", "")) and low is not None:
-        low, high = max(low, 0.0), min(high, 1.0)  # Student's interval knows no bounds
+    if low is not None:
+        low, high = possible(condition)
     if condition["kind"] in ("median", "few"):
         return f"{minus(float(f'{effect:.4g}'))} each time"
     if low == high:
@@ -233,6 +233,17 @@ def size(condition: dict[str, Any]) -> str:
     form = f".{digits}f" if digits < 7 else ".1e"  # 0.000001, and then 1.0e−07
     texts = [minus(f"{number:{form}}") for number in (effect, low, high)]
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
+
+
+def possible(condition: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the interval of an effect; that of a share ends at 0 and at 1.
+
+    Student's interval knows nothing of such ends.
+    """
+    low, high = condition["low"], condition["high"]
+    if PROPORTION.match(condition.get("metric", "")):
+        return max(low, 0.0), min(high, 1.0)
+    return low, high
 
 
 def significant(number: float) -> str:
@@ -276,8 +287,9 @@ def describe(record: dict[str, Any]) -> str:
         for c in conditions:
             what = in_markdown(c["name"])
             what += " *(exploratory)*" if c.get("exploratory") else ""
-            what += f" (n = {c.get('n', 1)})" if len(numbers) > 1 else ""
-            rows.append([what, size(c), describe_margin(c), f"**{c['outcome']}**"])
+            what += f" (n\u00a0=\u00a0{c.get('n', 1)})" if len(numbers) > 1 else ""
+            found = [size(c), describe_margin(c), f"**{c['outcome']}**"]
+            rows.append([what, *(text.replace(" ", "\u00a0") for text in found)])
         header = ["condition", "effect", "expected", "found"]
         lines += [
             f"{how}: {in_markdown(metric)}{many}.",
@@ -297,7 +309,7 @@ def describe(record: dict[str, Any]) -> str:
         lines += ["", f"The confidence of the interval is {100 * levels[0]:.3g}%."]
     claim = claims[record["name"]]
     if others := claim.get("same_networks"):
-        names = [in_markdown(claims[name]["claim"]) for name in others]
+        names = [in_markdown(claims[name]["claim"].rstrip(".")) for name in others]
         named = " and ".join(f"“{name}”" for name in names)
         lines += ["", f"On the same networks as {named}, so no further evidence."]
     said = f"“{in_markdown(claim['claim'])}” **{record['verdict'].upper()}**"

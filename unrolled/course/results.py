@@ -6,6 +6,7 @@ five standard deviations or more from the mean over many base seeds. A sentence 
 `say` shows is written from this run's numbers, so it is true whatever they are.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,6 +15,14 @@ import numpy.typing as npt
 
 from unrolled.checks import read_array
 
+# Numbers in Markdown as Python writes them; and first what is to stay as it is: code,
+# the targets of links, formulas.
+NUMBERS = re.compile(
+    r"(?P<code>`+)(?:.|\n)*?(?<!`)(?P=code)(?!`)|\]\([^)]*\)|\$[^$\n]*\$"
+    r"|(?<![\w.)\]–−-])(?P<sign>-?)(?P<digits>\d[\d,]*(?:\.\d+)?)(?:e(?P<power>[+-]\d+))?"
+    r"(?![\w])"
+)
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DISTANCE = 5  # standard deviations between a guard's bound and the mean over base seeds
 
 
@@ -126,11 +135,27 @@ def in_short() -> Callable[..., None]:
 
 
 def as_markdown(paragraphs: Sequence[str | Sequence[str]]) -> str:
-    """Join paragraphs; one that is a list becomes a list of items."""
-    return "\n\n".join(
+    """Join paragraphs; one that is a list becomes a list of items.
+
+    Numbers get a minus sign instead of a hyphen, and powers of ten instead of an "e".
+    """
+    text = "\n\n".join(
         p if isinstance(p, str) else "\n".join(f"* {item}" for item in p)
         for p in paragraphs
     )
+    return NUMBERS.sub(typeset_number, text)
+
+
+def typeset_number(found: re.Match[str]) -> str:
+    """Write a number as a book does: −0.5 for -0.5, 3·10⁻⁸ for 3e-08, 0.0 for -0.0."""
+    digits, power = found["digits"], found["power"]
+    if digits is None:
+        return found[0]
+    sign = "−" if found["sign"] and float(digits.replace(",", "")) else ""
+    if power is None:
+        return sign + digits
+    ten = f"10{str(int(power)).translate(RAISED)}"
+    return sign + (ten if digits == "1" else f"{digits}·{ten}")
 
 
 def as_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

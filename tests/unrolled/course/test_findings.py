@@ -31,7 +31,7 @@ def test_ten_findings_of_ten_claims():
 
 def test_numbers_are_written_as_the_finding_asks():
     finding = {"holds": "{effect} it is.", "false": "", "as": "percent"}
-    assert tell(finding, FOUND | {"outcome": "holds"}) == "50 [40, 60] % it is."
+    assert tell(finding, FOUND | {"outcome": "holds"}) == "50 [40, 60]% it is."
     logs = FOUND | {"effect": -1, "low": -2, "high": 0, "outcome": "holds"}
     assert tell(finding | {"as": "power of two"}, logs) == "0.50 [0.25, 1.0] it is."
 
@@ -44,4 +44,4 @@ def test_fresh_seeds_are_believed(tmp_path):
     fresh = {first["condition"]: FOUND | {"outcome": "shown false"}}
     told = tell_findings(ledger, {first["claim"]: {"conditions": fresh}})
     assert told.count("no record of it") == 9
-    assert told.startswith("1. ") and "50 [40, 60] %" in told.splitlines()[0]
+    assert told.startswith("1. ") and "50 [40, 60]%" in told.splitlines()[0]

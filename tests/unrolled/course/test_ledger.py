@@ -125,7 +125,7 @@ def test_a_script_prints_the_record(claims, capsys):
         "always": "holds",
         "found later": "shown false",
     }
-    printed = capsys.readouterr().out
+    printed = capsys.readouterr().out.replace("\u00a0", " ")  # what no line breaks
     assert "“Gates help.” **SUPPORTED**" in printed  # what came later does not count
     assert "found later *(exploratory)*" in printed
     mean, half = mean_interval(SHORT, 0.975)  # two measured conditions share 5 %

@@ -102,3 +102,18 @@ def test_a_table_keeps_its_columns():
         "| 1 | x \\| y |",
         "| 2 |  |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("by -0.001 ± 0.004, (-3 to -0.00)", "by −0.001 ± 0.004, (−3 to 0.00)"),
+        ("within 1e-07 and 7.5e-16, +0.035", "within 10⁻⁷ and 7.5·10⁻¹⁶, +0.035"),
+        ("`x[-1]`, [a](p.ipynb#-2), $-1$", "`x[-1]`, [a](p.ipynb#-2), $-1$"),
+        ("2083-09-19, T-1, 10-20, 4-code", "2083-09-19, T-1, 10-20, 4-code"),
+        ("````text\n a -1 ` -2\n````\n-2.5%", "````text\n a -1 ` -2\n````\n−2.5%"),
+    ],
+)
+def test_sentences_have_numbers_as_books_do(typed, read, capsys):
+    say(typed)
+    assert capsys.readouterr().out == f"{read}\n"
