@@ -80,7 +80,7 @@ def tell(finding: Mapping[str, str], found: Mapping[str, Any]) -> str:
 def written(form: str | None, found: Mapping[str, Any]) -> str:
     """Write an effect and its interval in the form that a finding asks for."""
     change = WRITTEN[form]
-    low, high = possible(found)
+    low, high = possible(found) if form == "percent" else (found["low"], found["high"])
     ends = {"effect": found["effect"], "low": low, "high": high}
     ends = {end: change(number) for end, number in ends.items()}
     if form == "bits" and max(map(abs, ends.values())) < LEAST_BITS:
