@@ -187,7 +187,8 @@ def name_code(code):
     lines = [line.removeprefix("#").strip() for line in comment[0].splitlines()]
     if lines[0].startswith("@title "):  # which Colab shows above the cell
         return lines[0].removeprefix("@title ")
-    return re.split(r"(?<=[.?!])\s", " ".join(lines).strip())[0].rstrip(".:") or UNNAMED
+    first = re.split(r"(?<=[.?!])\s", " ".join(lines).strip())[0].rstrip(".:")
+    return first.replace("`", "") or UNNAMED
 
 
 def repair_page(app, exception):
