@@ -184,9 +184,8 @@ def test_no_measured_number_in_prose(page):
             text,
             flags=re.DOTALL,
         )
-        found = [
-            n for n in re.findall(r"\d+(?:\.\d+)? ?%|\b0\.\d+", words) if n != "95 %"
-        ]
+        found = re.findall(r"\d+(?:\.\d+)? ?%|\b0\.\d+", words)
+        found = [number for number in found if number != "95%"]
         assert not found, found
 
 
