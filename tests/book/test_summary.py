@@ -7,7 +7,7 @@ import pytest
 
 from tests.book.anchors import sections
 from tests.conftest import ROOT, read_page
-from unrolled import GRU, LSTM, RNN
+from unrolled import GRU, LSTM, RNN, course
 from unrolled.course.findings import link, load_findings
 from unrolled.course.ledger import load_claims
 from unrolled.lstm import sigmoid
@@ -32,6 +32,18 @@ def test_links():
         assert number == f"{chapter}.{name}"
         assert (ROOT / "book" / page).exists()
         assert not anchor or anchor in sections(page), f"{page}#{anchor}"
+
+
+def test_no_share_is_beyond_what_is_possible(monkeypatch):
+    """What the page says of the findings: intervals of shares end at 0 and 100 %."""
+    [cell] = [c["source"] for c in read_page(PAGE) if c.get("id") == "findings"]
+    said = []
+    monkeypatch.setattr(course, "say", said.append)
+    exec(cell, {})
+    ends = r"\[([-\d.]+)%?, ([-\d.]+)(?:%\]|\]%)"
+    shares = re.findall(ends, said[0].replace("−", "-"))
+    assert len(shares) == 3
+    assert all(0 <= float(low) < float(high) <= 100 for low, high in shares)
 
 
 @pytest.fixture
