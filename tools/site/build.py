@@ -210,8 +210,7 @@ def execute(book, fingerprints, processes):
     Raises:
         KeyboardInterrupt: after Ctrl-C; the pages that had ended are kept.
     """
-    # The last chapters take longest: begun first, they leave no processor idle.
-    pages = list(reversed(fingerprints))
+    pages = list(fingerprints)
     processes = min(processes, len(pages))
     print(
         f"Execute:  {len(pages)} of {len(book.pages())} pages, {processes} at a time.",
