@@ -29,7 +29,7 @@ RISK = 0.05  # that any outcome of a claim is wrong by chance
 SYMBOL = re.compile(r"(?<![\w`])(d?[A-Za-z])_([A-Za-z0-9])(?!\w)")  # such as c_t
 # Metrics between 0 and 1: no difference, no ratio.
 PROPORTION = re.compile(
-    r"(share|test accuracy|characters right)\b(?!.*([−|/]| less | over ))"
+    r"(share|test accuracy|characters right)\b(?!.*([−|/]|, less | over ))"
 )
 
 COLUMNS = (
