@@ -51,7 +51,7 @@ def test_conditions_are_whole():
             assert condition.get("theorem") in (None, True, False), where
             kept = {"name", "metric", "data"} | (set() if theorem else {"unit"})
             assert kept <= set(condition), where
-            marks = {"exploratory", "recorded", "ratio"}
+            marks = {"exploratory", "recorded", "ratio", "proportion"}
             left = set(condition) - kept - {"budget"} - marks
             assert len(left) == 1 and left <= {*MARGINS, "theorem"}, where
             assert {condition.get(mark) for mark in marks} <= {None, True}, where

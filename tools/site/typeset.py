@@ -147,8 +147,6 @@ def in_parts(html):
         return html
     soup = BeautifulSoup(html, "html.parser")
     drawing = soup.select_one(".katex-display > .katex > .katex-html")
-    if drawing is None:
-        return html
     body, part = soup.new_tag("span", attrs={"class": "body"}), None
     for child in drawing.find_all(recursive=False):
         if "tag" in child["class"]:

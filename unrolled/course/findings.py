@@ -80,14 +80,14 @@ def tell(finding: Mapping[str, str], found: Mapping[str, Any]) -> str:
 def written(form: str | None, found: Mapping[str, Any]) -> str:
     """Write an effect and its interval in the form that a finding asks for."""
     change = WRITTEN[form]
-    low, high = possible(found) if form == "percent" else (found["low"], found["high"])
-    ends = {"effect": found["effect"], "low": low, "high": high}
-    ends = {end: change(number) for end, number in ends.items()}
+    numbers = (found["effect"], *possible(found))
+    ends = dict(zip(("effect", "low", "high"), map(change, numbers), strict=True))
     if form == "bits" and max(map(abs, ends.values())) < LEAST_BITS:
         return f"less than {LEAST_BITS}"
+    if form == "percent":
+        return size({**ends, "kind": "mean"}) + "%"  # of a hundred, no longer of 1
     logs = {"ratio": True} if form == "power of two" else {}
-    text = size({**found, **ends, **logs, "metric": ""})  # no longer a share
-    return text + ("%" if form == "percent" else "")
+    return size({**found, **ends, **logs})
 
 
 def link(row: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.course.measure import Effect, base_seed, judge, measure_effect
-from unrolled.course.results import as_table, in_notebook
+from unrolled.course.results import as_table, in_notebook, minus
 
 MIME = "application/vnd.unrolled.claim+json"
 OUTCOMES = ("holds", "not shown", "shown false")
@@ -27,10 +27,6 @@ VERDICTS = ("supported", "conditional", "not shown", "refuted", "not testable he
 MARGINS = ("above", "below", "within")
 RISK = 0.05  # that any outcome of a claim is wrong by chance
 SYMBOL = re.compile(r"(?<![\w`])(d?[A-Za-z])_([A-Za-z0-9])(?!\w)")  # such as c_t
-# Metrics between 0 and 1: no difference, no ratio.
-PROPORTION = re.compile(
-    r"(share|test accuracy|characters right)\b(?!.*([−|/]|, less | over ))"
-)
 
 COLUMNS = (
     *("name", "claim", "source", "verdict", "page", "figure", "untested", "base_seed"),
@@ -57,9 +53,9 @@ def load_claims() -> dict[str, dict[str, Any]]:
         networks. A condition is a dict with `name`, `metric`, `unit` (of
         replication), `data`, perhaps `budget`, and either a margin (`above`, `below` or
         `within`) or `theorem`, which says whether it is proven or disproved, for every
-        seed; `ratio` marks an effect that is averaged in logarithms, `recorded` one of
-        a recorded run, which no base seed changes, and `exploratory` one that was
-        chosen after looking.
+        seed; `ratio` marks an effect that is averaged in logarithms, `proportion` a
+        mean between 0 and 1, `recorded` an effect of a recorded run, which no base seed
+        changes, and `exploratory` one that was chosen after looking.
     """
     text = Path(__file__).with_name("claims.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
@@ -217,13 +213,12 @@ def size(condition: dict[str, Any]) -> str:
     """Write an effect and its interval, with as many digits as that justifies."""
     if condition["kind"] == "theorem":
         return "proven" if condition["outcome"] == "holds" else "disproved"
-    effect, low, high = (condition[end] for end in ("effect", "low", "high"))
+    effect = condition["effect"]
     if effect is None:
         return "none"
-    if low is not None:
-        low, high = possible(condition)
     if condition["kind"] in ("median", "few"):
         return f"{minus(float(f'{effect:.4g}'))} each time"
+    low, high = possible(condition)
     if low == high:
         return minus(float(f"{effect:.4g}"))
     if condition.get("ratio") and high > 2 * low:  # perhaps of different magnitudes
@@ -236,12 +231,12 @@ def size(condition: dict[str, Any]) -> str:
 
 
 def possible(condition: Mapping[str, Any]) -> tuple[float, float]:
-    """Return the interval of an effect; that of a share ends at 0 and at 1.
+    """Return the interval of an effect; that of a proportion ends at 0 and at 1.
 
     Student's interval knows nothing of such ends.
     """
     low, high = condition["low"], condition["high"]
-    if PROPORTION.match(condition.get("metric", "")):
+    if condition["kind"] == "share" or condition.get("proportion"):
         return max(low, 0.0), min(high, 1.0)
     return low, high
 
@@ -250,12 +245,6 @@ def significant(number: float) -> str:
     """Write a number above 0 with two significant digits."""
     rounded = float(f"{number:.2g}")
     return f"{rounded:,.{max(0, 1 - int(np.floor(np.log10(rounded))))}f}"
-
-
-def minus(number: float | str) -> str:
-    """Write a number with a minus sign instead of a hyphen."""
-    text = number if isinstance(number, str) else f"{number:g}"
-    return text.replace("-", "−") if float(text) else text.lstrip("-")
 
 
 def in_markdown(text: str) -> str:

@@ -20,7 +20,7 @@ from unrolled.checks import read_array
 NUMBERS = re.compile(
     r"(?P<code>`+)(?:.|\n)*?(?<!`)(?P=code)(?!`)|\]\([^)]*\)|\$[^$\n]*\$"
     r"|(?<![\w.)\]–−-])(?P<sign>-?)(?P<digits>\d[\d,]*(?:\.\d+)?)(?:e(?P<power>[+-]\d+))?"
-    r"(?![\w])"
+    r"(?!\w)"
 )
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 DISTANCE = 5  # standard deviations between a guard's bound and the mean over base seeds
@@ -148,14 +148,20 @@ def as_markdown(paragraphs: Sequence[str | Sequence[str]]) -> str:
 
 def typeset_number(found: re.Match[str]) -> str:
     """Write a number as a book does: −0.5 for -0.5, 3·10⁻⁸ for 3e-08, 0.0 for -0.0."""
-    digits, power = found["digits"], found["power"]
-    if digits is None:
+    if found["digits"] is None:
         return found[0]
-    sign = "−" if found["sign"] and float(digits.replace(",", "")) else ""
-    if power is None:
-        return sign + digits
-    ten = f"10{str(int(power)).translate(RAISED)}"
-    return sign + (ten if digits == "1" else f"{digits}·{ten}")
+    number = minus(found["sign"] + found["digits"])
+    if found["power"] is None:
+        return number
+    ten = f"10{str(int(found['power'])).translate(RAISED)}"
+    return ten if number == "1" else f"{number}·{ten}"
+
+
+def minus(number: float | str) -> str:
+    """Write a number with a minus sign instead of a hyphen, and 0 without any."""
+    text = number if isinstance(number, str) else f"{number:g}"
+    is_zero = not float(text.replace(",", ""))
+    return text.lstrip("-") if is_zero else text.replace("-", "−")
 
 
 def as_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -301,12 +301,13 @@ function render({ model, el }) {
     const { keeps, state } = CELLS[kind], first = steps[0], last = steps[T - 1], left = Math.abs(first.total);
     const holds = (value) => number(Math.abs(value) < 1e-6 ? 0 : value, 2);
     const shut = steps.flatMap((now, k) => (k && now[keeps] < 0.05 ? [k + 1] : []));  // no gradient comes through there
+    let fate = words.fates[left < 0.5 ? 0 : left > 2 ? 2 : 1];
+    if (left < 0.5 && shut.length && shut.length < 4) fate = fill(words.shut[keeps], { steps: shut.join(", ") });
     const bias = keeps ? weights[keeps][0] : 0, half = Math.log(2) / Math.log1p(Math.exp(-bias));
     said.textContent = fill(words.sentence[kind], {
       T, gate: number(sigmoid(bias)), half: half < 1000 ? half.toFixed(1) : number(half, 2), held: holds(last[state]), shown: holds(last.h),
       rest: kind === "RNN" ? number(weights.h[3]) : "", end: kind === "RNN" ? number(bend(last.h) * weights.h[3], 2) : "",
-      direct: number(first.direct ?? 0, 2), total: number(left, 2),
-      fate: left < 0.5 && shut.length && shut.length < 4 ? fill(words.shut[keeps], { steps: shut.join(", ") }) : words.fates[left < 0.5 ? 0 : left > 2 ? 2 : 1],
+      direct: number(first.direct ?? 0, 2), total: number(left, 2), fate,
     });
   }
 
