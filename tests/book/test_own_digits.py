@@ -88,11 +88,14 @@ def test_own_pictures_are_read_and_are_not_mnist(kind, tmp_path):
         assert (len(x_train), len(x_test)) == (300, 100)
 
 
-# Pages that read digits, with what shortens their training: other pictures take the same
-# way through a page.
+# Pages that read digits, and what shortens their training: other pictures take the same
+# way through them.
 SHORTER = {
     "index": {},
-    "4-code/4-train": {"LONGER = 290": "LONGER = 60", "run in range(3)": "run in (0, 1)"},
+    "4-code/4-train": {
+        "LONGER = 290": "LONGER = 60",
+        "run in range(3)": "run in (0, 1)",
+    },
     "4-code/5-numpy": {},
     "4-code/6-comparison": {"  model.train_on": "  done % 20 or model.train_on"},
     "6-faq/3-strengths": {"[100, 200, 400]": "[10, 20, 40]"},
