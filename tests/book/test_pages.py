@@ -91,6 +91,60 @@ def test_the_run_left_no_error(executed, page):
             assert not [o for o in cell.outputs if o.output_type == "error"]
 
 
+def drawings(cell):
+    """The SVG figures among what an executed cell shows."""
+    shown = (output.get("data", {}) for output in cell.get("outputs", ()))
+    return [data["image/svg+xml"] for data in shown if "image/svg+xml" in data]
+
+
+def letters_on_a_phone(svg, column=358):
+    """The smallest letters of a figure, in pixels, where a screen is 390 of them wide.
+
+    Matplotlib draws each letter from a form of size 100.
+    """
+    width = float(re.search(r'width="([\d.]+)pt"', svg)[1])
+    sizes = [float(size) for size in re.findall(r"scale\((0\.[\d.]+) -", svg)]
+    return 100 * min(sizes, default=1) * column / width
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_figures_can_be_read_on_a_phone(executed, page):
+    """Too small? Make the figure narrower, and put its panels below one another."""
+    for cell in nbformat.read(executed / page, 4).cells:
+        for svg in drawings(cell):
+            assert letters_on_a_phone(svg) > 7.8, cell["source"]
+
+
+def test_small_letters_are_found():
+    svg = '<svg width="397pt"><g transform="scale(0.{} -0.1)"></g></svg>'
+    assert letters_on_a_phone(svg.format("105")) > 9
+    assert letters_on_a_phone(svg.format("08")) < 7.8
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_caption_stands_below_its_figure(executed, page):
+    """Below it, and before anything else, such as a table; those of tables likewise."""
+    shown = ""  # the kind of what a cell has shown last
+    for cell in nbformat.read(executed / page, 4).cells:
+        if cell["cell_type"] == "code":
+            for output in cell["outputs"]:
+                data = output.get("data", {})
+                text = data.get("text/markdown", "")
+                image = any(kind.startswith("image/") for kind in data)
+                pandas = re.search(
+                    'class="dataframe"|id="T_', data.get("text/html", "")
+                )
+                table = pandas or "| --- |" in text
+                shown = "Figure" if image else "Table" if table else "text"
+            continue
+        for text in cell["source"].split("\n\n"):
+            caption = re.match(r"\*(Figure|Table) \d", text)
+            if caption and shown in ("Figure", "Table"):
+                assert caption[1] == shown, text
+            if not caption and text.strip():
+                shown = "Figure" if text.startswith("![") else "text"
+
+
 @pytest.mark.parametrize("page", TEACHING)
 def test_shape_of_a_page(page):
     text = "\n".join(prose(page))

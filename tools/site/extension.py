@@ -29,10 +29,11 @@ from sphinx.highlighting import PygmentsBridge
 from sphinx.transforms import SphinxTransform
 
 from tools.checkout import Book
-from tools.site import api, head, katex, search, slim
+from tools.site import api, head, katex, narrow, search, slim
 from tools.site.notebooks import stand_alone
 from tools.site.typeset import Formulas
 from unrolled.course.ledger import read_ledger, write_ledger
+from unrolled.course.results import NUMBERS, typeset_number
 
 BOXES = {
     "Note": nodes.note,
@@ -211,6 +212,7 @@ def repair_page(app, exception):
             brand.wrap(soup.new_tag("nav", attrs={"aria-label": "Front page"}))
         lighten_folds(soup)
         typeset_tables(soup, app.formulas)
+        narrow.keep_together(soup, app.formulas)
         for cell in soup.find_all("th"):
             if not cell.get_text(strip=True) and not cell.find(["img", "svg"]):
                 cell.name = "td"  # heads nothing
@@ -218,6 +220,7 @@ def repair_page(app, exception):
             if table.thead and not table.thead.get_text(strip=True):
                 table.thead.extract()  # Markdown has no table without a head
                 table["class"] = [*table.get("class", []), "headless"]
+            narrow.stack_on_phones(table)
             # Wide tables scroll by themselves at 390 px instead of widening the page.
             if "table-scroll" not in (table.parent.get("class") or []):
                 table.wrap(
@@ -327,9 +330,10 @@ def lead_here(soup, name, site, address):
 
 
 def typeset_tables(soup, formulas):
-    """Typeset formulas in tables that a cell has shown: Sphinx leaves HTML alone.
+    """Typeset formulas and numbers in tables that a cell has shown.
 
-    Styled tables, to which pandas gives no class, look like the others.
+    Sphinx leaves HTML alone, and pandas writes -0.5 and 3e-08. Styled tables, to which
+    pandas gives no class, look like the others.
 
     Args:
         soup: the page, parsed; changed in place.
@@ -347,6 +351,11 @@ def typeset_tables(soup, formulas):
         if "dataframe" not in classes or not table.find_parent(class_="cell_output"):
             continue
         join_heads(table)
+        for text in table.find_all(string=re.compile(r"\d")):
+            if not text.find_parent("code"):
+                parts = narrow.DATE.split(text)  # words, date, words, ...
+                parts[::2] = [NUMBERS.sub(typeset_number, part) for part in parts[::2]]
+                text.replace_with("".join(parts))
         for text in table.find_all(string=FORMULA):
             parts = FORMULA.split(text)  # words, formula, words, ...
             parts[1::2] = map(typeset, parts[1::2])

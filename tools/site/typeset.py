@@ -110,6 +110,12 @@ class Formulas:
         mark = r'<span class="katex">⟦(\d+)⟧</span>'
         return re.sub(mark, lambda match: self.typeset[int(match[1])], html)
 
+    def letters(self, marks):
+        """What the formulas of some marks show, as text."""
+        found = [self.typeset[int(k)] for k in re.findall(r"⟦(\d+)⟧", marks)]
+        drawn = "".join(each.partition("katex-html")[2] for each in found)
+        return html.unescape(re.sub(r"^[^>]*>|<[^>]*>|\u200b", "", drawn))
+
     def classes(self):
         """All classes that the formulas have."""
         found = re.findall(r'class="([^"]*)"', "".join(self.typeset))

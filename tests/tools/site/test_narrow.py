@@ -1,0 +1,159 @@
+"""Pages as narrow as a phone: what stays on one line, and which tables become lists."""
+
+import re
+
+import pytest
+from bs4 import BeautifulSoup
+
+from tools.browser import open_page
+from tools.site import extension, narrow
+from tools.site.typeset import Formulas
+
+# Of each formula and what is kept with it: whether they stand on several lines.
+BROKEN = """() => [...document.querySelectorAll("article .together")]
+  .filter((kept) => kept.checkVisibility())
+  .filter((kept) => {
+    const parts = document.createRange();
+    parts.selectNodeContents(kept);
+    const boxes = [...parts.getClientRects()].filter((box) => box.width > 0);
+    const low = Math.max(...boxes.map((box) => box.top));
+    return boxes.some((box) => box.bottom < low);
+  })
+  .map((kept) => kept.textContent)"""
+SQUEEZED = """() => [...document.querySelectorAll("table.stacks tbody tr")]
+  .filter((row) => new Set([...row.cells].filter((c) => c.checkVisibility())
+    .map((c) => Math.round(c.getBoundingClientRect().left))).size > 1).length"""
+
+
+class Drawn(Formulas):
+    """Formulas that show what is written, without KaTeX."""
+
+    def __init__(self, *formulas):
+        super().__init__(None)
+        shown = '<span class="katex"><span class="katex-html"><b>{}</b></span></span>'
+        self.typeset = [shown.format(formula) for formula in formulas]
+
+
+def kept(html, *formulas):
+    """What a page keeps on one line, and its text, which must stay as it was."""
+    mark = '<span class="math"><span class="katex">⟦{}⟧</span></span>'
+    for k in range(len(formulas)):
+        html = html.replace(f"${k}", mark.format(k))
+    soup = BeautifulSoup(f"<article>{html}</article>", "html.parser")
+    before = soup.get_text()
+    narrow.keep_together(soup, Drawn(*formulas))
+    assert soup.get_text() == before
+    return [line.get_text() for line in soup.find_all(class_="together")]
+
+
+@pytest.mark.parametrize(
+    ("html", "together"),
+    [
+        ("so $0, and", ["⟦0⟧,"]),
+        ("so ($0), and", ["(⟦0⟧),"]),
+        ("the $0-th step", ["⟦0⟧-th"]),
+        ("<td>$0.</td>", ["⟦0⟧."]),
+        ("so $0 and", []),
+        ("so $0<em>, and</em>", []),
+    ],
+)
+def test_a_formula_keeps_its_comma(html, together):
+    assert kept(html, "h") == together
+
+
+def test_a_long_formula_may_break():
+    assert kept("so $0, and $1.", "h" * 25, "<i>h</i>" * 24) == ["⟦1⟧."]
+
+
+@pytest.mark.parametrize(
+    ("html", "together"),
+    [
+        ("on 1943-01-31, a Sunday", ["1943-01-31"]),
+        ("<td>1943-01-[17]</td>", ["1943-01-[17]"]),
+        ("<td>194- | -01-31</td>", ["194-", "-01-31"]),
+        ("from 3-5 to -4", ["3-5"]),
+        ("<code>1943-01-31</code> -5 layer-2 x-3", []),
+    ],
+)
+def test_a_date_stays_on_its_line(html, together):
+    assert kept(html) == together
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("-0.03 (-0.1 to +0.05)", "−0.03 (−0.1 to +0.05)"),
+        ("3e-08", "3·10⁻⁸"),
+        ("-0.0", "0.0"),
+        ("1943-01-31", "1943-01-31"),
+        ("194- | -01-31", "194- | -01-31"),
+        ("<code>x[-1]</code>", "x[-1]"),
+    ],
+)
+def test_numbers_in_a_table_have_a_minus_sign(cell, shown):
+    html = f'<table class="dataframe"><tbody><tr><td>{cell}</td></tr></tbody></table>'
+    soup = BeautifulSoup(f'<div class="cell_output">{html}</div>', "html.parser")
+    extension.typeset_tables(soup, formulas=None)
+    assert soup.td.get_text() == shown
+
+
+def stacked(heads, *rows, kind=""):
+    head = "".join(f"<th>{cell}</th>" for cell in heads)
+    body = ["".join(f"<td>{cell}</td>" for cell in row) for row in rows]
+    body = "".join(f"<tr>{row}</tr>" for row in body)
+    html = f'<table class="{kind}"><thead><tr>{head}</tr></thead>{body}</table>'
+    table = BeautifulSoup(html, "html.parser").table
+    narrow.stack_on_phones(table)
+    if "stacks" not in table["class"]:
+        return None
+    return [cell.get("data-head") for cell in table.find_all("td")]
+
+
+def test_a_table_of_words_stacks():
+    heads, words = ["a", "b", "c"], "twelve words " * 5
+    assert stacked(heads, ["1", words, words]) == [None, "b", "c"]
+    assert stacked(heads, [words, "", words]) == [None, None, "c"]
+
+
+@pytest.mark.parametrize(
+    ("heads", "row", "kind"),
+    [
+        (["a", "b", "c", "d"], ["a network of many words", "0.1", "0.2", "0.3"], ""),
+        (["a", "b"], ["twelve words " * 5] * 2, ""),
+        (["a", "b", "c"], ["twelve words " * 5] * 3, "dataframe"),
+        (["a", "b", '<i class="katex">T</i>'], ["twelve words " * 5] * 3, ""),
+    ],
+)
+def test_other_tables_stay_tables(heads, row, kind):
+    assert stacked(heads, row, kind=kind) is None
+
+
+@pytest.mark.parametrize("width", [360, 390])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "book/notation.html",
+        "book/4-code/13-translation.html",
+        "book/6-faq/1-difference.html",
+        "book/assignments/teaching.html",
+    ],
+)
+def test_pages_on_a_phone(browser, address, path, width):
+    page, _ = open_page(browser, address, path)
+    page.add_style_tag(content="section { content-visibility: visible !important }")
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate(BROKEN) == []
+    assert page.evaluate(SQUEEZED) == 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": 1280, "height": 800})
+    if "notation" in path:
+        assert page.evaluate(SQUEEZED) > 0  # a table again
+    page.context.close()
+
+
+def test_the_words_for_a_column_are_those_of_its_head(site):
+    html = (site / "book/assignments/teaching.html").read_text("utf-8")
+    table = BeautifulSoup(html, "html.parser").find("table", class_="stacks")
+    heads = [cell.get_text(strip=True) for cell in table.thead.find_all(["th", "td"])]
+    told = re.findall(r'data-head="([^"]*)"', str(table))
+    assert set(told) <= set(heads)

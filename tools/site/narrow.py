@@ -1,0 +1,89 @@
+"""Lines and tables that stay readable where a page is as narrow as a phone."""
+
+import re
+
+from bs4 import NavigableString
+
+# Dates, and parts of them: digits, and brackets around wrong ones, joined by hyphens.
+DATE = re.compile(r"((?<![\w.])[\d\[\]-]*\d[\d\[\]]*-[\d\[\]-]*)")
+CLOSES = re.compile(r"[^\s\w]\S{0,14}(?=\s|$)")  # what stands after a formula
+OPENS = re.compile(r"(?<!\S)[(\[“‘]+$")
+SHORT = 24  # characters of a formula that fits into any line
+# Of the longest cells of a table's columns, in characters: what makes it one of words.
+WORDS, LONG, ROW = 25, 60, 85
+CELLS = ["th", "td"]
+LEAVE = ["code", "pre", "script", "style", "svg", "math"]  # as they are
+
+
+def keep_together(soup, formulas):
+    """Let no line begin with the comma after a formula, or end inside a date.
+
+    A browser may break a line on either side of a formula, whatever stands there.
+
+    Args:
+        soup: the page, parsed; changed in place.
+        formulas: the `Formulas` of the site.
+    """
+    article = soup.find("article")
+    if article is None:
+        return
+    for formula in article.find_all("span", class_="math"):
+        if len(formulas.letters(formula.get_text())) > SHORT:
+            continue  # has to break
+        around = [text_of(formula.previous_sibling), text_of(formula.next_sibling)]
+        opens, closes = OPENS.search(around[0]), CLOSES.match(around[1])
+        if not (opens or closes):
+            continue
+        line = soup.new_tag("span", attrs={"class": "together"})
+        formula.wrap(line)
+        if opens:
+            line.previous_sibling.replace_with(around[0][: opens.start()])
+            line.insert(0, opens[0])
+        if closes:
+            line.next_sibling.replace_with(around[1][closes.end() :])
+            line.append(closes[0])
+    for text in article.find_all(string=DATE):
+        if not text.find_parent(LEAVE):
+            parts = DATE.split(text)
+            for k in range(1, len(parts), 2):
+                date = soup.new_tag("span", attrs={"class": "together"})
+                date.string = parts[k]
+                parts[k] = date
+            text.replace_with(*parts)
+
+
+def text_of(element):
+    """Text beside an element; "" if another element stands there, or nothing."""
+    return str(element) if type(element) is NavigableString else ""
+
+
+def stack_on_phones(table):
+    """Let a table of words have its cells below one another on a phone.
+
+    Its columns would be a word wide there. Each cell is told what its column is called,
+    which the style sheet writes before it. Tables of numbers scroll: they are read by
+    column.
+
+    Args:
+        table: with a head; changed in place.
+    """
+    if table.thead is None or "dataframe" in (table.get("class") or []):
+        return
+    heads = [cell.get_text(" ", strip=True) for cell in table.thead.find_all(CELLS)]
+    rows = [row.find_all(CELLS, recursive=False) for row in table.find_all("tr")]
+    if len(heads) < 3 or {len(row) for row in rows} != {len(heads)}:
+        return
+    if table.thead.find(class_="katex"):  # no attribute can show a formula
+        return
+    longest = [
+        max(len(cell.get_text(" ", strip=True)) for cell in column)
+        for column in zip(*rows, strict=True)
+    ]
+    words = sum(length >= WORDS for length in longest)
+    if words < 2 or sum(min(length, LONG) for length in longest) <= ROW:
+        return
+    table["class"] = [*table.get("class", []), "stacks"]
+    for row in rows[1:]:
+        for cell, head in zip(row[1:], heads[1:], strict=True):
+            if cell.get_text(strip=True) or cell.find(["img", "svg"]):
+                cell["data-head"] = head
