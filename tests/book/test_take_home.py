@@ -97,7 +97,7 @@ def check_start(home):
     for W, fans in ((W_x, 30 + width), (W_hy, 20 + 10)):
         limit = np.sqrt(6 / fans)  # Glorot's
         assert 0.95 * limit < np.abs(W).max() <= limit
-        assert abs(W.mean()) < 0.1 * limit
+        assert abs(W.mean()) < 4 * limit / np.sqrt(3 * W.size)  # four of its deviations
     np.testing.assert_allclose(W_h @ W_h.T, np.eye(20), rtol=0, atol=1e-12)
     assert np.linalg.det(W_h[:, :20]) != 1  # orthogonal, not the identity
     bias = np.zeros((2, width) if home.cell is GRU else width)
