@@ -209,7 +209,7 @@ PLANTED = [
      "earlier"),
     (CUT, "RTRL (3.4.3): slope of the wrong step",
      "P = (1 - state**2)[:, None, None]",
-     "P = (1 - h[t - 1, row] ** 2)[:, None, None]"),
+     "P = (1 - h_0[row] ** 2)[:, None, None]"),
     (GATES, "forward: reset before the product",
      "a_g[t] += in_g + b_g + r[t] * s[t]",
      "a_g[t] += in_g + b_g + (r[t] * h[t - 1]) @ w['W_h'][:, -H:]"),
