@@ -15,6 +15,8 @@ from tests.conftest import read_page
 
 BPTT = "book/3-mathematics/1-bptt.ipynb"
 LSTM = "book/3-mathematics/2-lstm-backward.ipynb"
+CUT = "book/3-mathematics/4-truncation.ipynb"
+GATES = "book/3-mathematics/5-gru-backward.ipynb"
 
 # page, what is wrong, source, instead
 PLANTED = [
@@ -109,30 +111,6 @@ PLANTED = [
     (BPTT, "(3.1.16) one factor too many",
      "for r in range(t + 1, s + 1):",
      "for r in range(t, s + 1):"),
-    (BPTT, "(3.1.18) cut one step off",
-     "        if t % n:",
-     "        if (t + 1) % n:"),
-    (BPTT, "(3.1.19) one lag off",
-     "(k_1 + k_2 + 1 - d)",
-     "(k_1 + k_2 - d)"),
-    (BPTT, "parts by lag: slope of tanh skipped",
-     "later[:, :, 1:] * slope[:, :, :-1]",
-     "later[:, :, 1:]"),
-    (BPTT, "parts by lag: h_t for h_{t-1}",
-     "before = np.roll(h, 1, axis=2)",
-     "before = h.copy()"),
-    (BPTT, "checkpoints: nothing carried from piece to piece",
-     "        if not connected:",
-     "        if connected:"),
-    (BPTT, "RTRL (3.1.20): transposed",
-     'np.einsum("lk,lij->kij", W_hh, P)',
-     'np.einsum("kl,lij->kij", W_hh, P)'),
-    (BPTT, "RTRL (3.1.20): this step's own part forgotten",
-     "(at_this_step + earlier)",
-     "earlier"),
-    (BPTT, "RTRL (3.1.20): slope of the wrong step",
-     "P = (1 - state**2)[:, None, None]",
-     "P = (1 - h[t - 1, row] ** 2)[:, None, None]"),
     (LSTM, "forward: g and o read in the other order",
      "W_hi, W_hf, W_hg, W_ho = np",
      "W_hi, W_hf, W_ho, W_hg = np"),
@@ -202,44 +180,80 @@ PLANTED = [
     (LSTM, "dx_t: reshaped, not transposed",
      "dx = da @ W_x.T",
      "dx = da @ W_x.reshape(4 * H, F)"),
-    (LSTM, "GRU forward: reset before the product",
+    (CUT, "(3.4.1) cut one step off",
+     "        if t % n:",
+     "        if (t + 1) % n:"),
+    (CUT, "the recording moves with the weight",
+     "before = recording[t - 1]  #",
+     "pass  #"),
+    (CUT, "the loss of every step: the first forgotten",
+     "(h[1:] @ W_hy + b_y - y[1:]) ** 2",
+     "(h[2:] @ W_hy + b_y - y[2:]) ** 2"),
+    (CUT, "(3.4.2) one lag off",
+     "(k_1 + k_2 + 1 - d)",
+     "(k_1 + k_2 - d)"),
+    (CUT, "parts by lag: slope of tanh skipped",
+     "later[:, :, 1:] * slope[:, :, :-1]",
+     "later[:, :, 1:]"),
+    (CUT, "parts by lag: h_t for h_{t-1}",
+     "before = np.roll(h, 1, axis=2)",
+     "before = h.copy()"),
+    (CUT, "checkpoints: nothing carried from piece to piece",
+     "        if not connected:",
+     "        if connected:"),
+    (CUT, "RTRL (3.4.3): transposed",
+     'np.einsum("lk,lij->kij", W_hh, P)',
+     'np.einsum("kl,lij->kij", W_hh, P)'),
+    (CUT, "RTRL (3.4.3): this step's own part forgotten",
+     "(at_this_step + earlier)",
+     "earlier"),
+    (CUT, "RTRL (3.4.3): slope of the wrong step",
+     "P = (1 - state**2)[:, None, None]",
+     "P = (1 - h_0[row] ** 2)[:, None, None]"),
+    (GATES, "forward: reset before the product",
      "a_g[t] += in_g + b_g + r[t] * s[t]",
-     "a_g[t] += in_g + b_g + (r[t] * h[t - 1]) @ W_hg"),
-    (LSTM, "(3.2.18) the new value forgotten",
+     "a_g[t] += in_g + b_g + (r[t] * h[t - 1]) @ w['W_h'][:, -H:]"),
+    (GATES, "(3.5.2) the new value forgotten",
      "dz = dh * (h[t - 1] - g[t])",
      "dz = dh * h[t - 1]"),
-    (LSTM, "(3.2.18) z for 1 - z",
+    (GATES, "(3.5.2) z for 1 - z",
      "dg = dh * (1 - z[t])",
      "dg = dh * z[t]"),
-    (LSTM, "(3.2.19) dr and ds exchanged",
+    (GATES, "(3.5.3) dr and ds exchanged",
      "dr = da_g * s[t]\nds = da_g * r[t]",
      "dr = da_g * r[t]\nds = da_g * s[t]"),
-    (LSTM, "(3.2.20) slope of r: z's",
+    (GATES, "(3.5.4) slope of r: z's",
      "da_r = dr * r[t] * (1 - r[t])\nfound",
      "da_r = dr * z[t] * (1 - z[t])\nfound"),
-    (LSTM, "(3.2.21) direct path forgotten",
+    (GATES, "(3.5.5) direct path forgotten",
      "carry = dh[t] * z[t] + by_products",
      "carry = by_products"),
-    (LSTM, "(3.2.21) the candidate's product not transposed",
+    (GATES, "(3.5.5) the candidate's product not transposed",
      "by_products = da_z @ W_hz.T + da_r @ W_hr.T + ds @ W_hg.T",
      "by_products = da_z @ W_hz.T + da_r @ W_hr.T + ds @ W_hg"),
-    (LSTM, "(3.2.22) a_g for s",
+    (GATES, "(3.5.6) a_g for s",
      "into_h = np.concatenate([da_z, da_r, ds], axis=-1)",
      "into_h = np.concatenate([da_z, da_r, da_g], axis=-1)"),
-    (LSTM, "(3.2.22) s for a_g",
+    (GATES, "(3.5.6) s for a_g",
      "into_x = np.concatenate([da_z, da_r, da_g], axis=-1)",
      "into_x = np.concatenate([da_z, da_r, ds], axis=-1)"),
-    (LSTM, "(3.2.23) the update gate's own part forgotten",
-     "step += ((h[t - 1] - g[t]) * (z * (1 - z))[t])[..., None] * W_hz.T",
+    (GATES, "(3.5.7) the update gate's own part forgotten",
+     "step += scaled((h[t - 1] - g[t]) * z[t] * (1 - z[t]), W_hz.T)",
      "step += 0"),
 ]  # fmt: skip
 
-# Of those in the second page: one in its forward pass, its step, its loop, its sums.
+# Of those in the other pages: in a forward pass, a step, a loop, sums; and in the cut.
 QUICK = {
     "forward: g and o read in the other order",
     "df_t: c_t for c_{t-1}",
     "loop: carry of h forgotten",
     "dW_h: h_t for h_{t-1}",
+    "(3.4.1) cut one step off",
+    "the recording moves with the weight",
+    "(3.4.2) one lag off",
+    "(3.5.2) the new value forgotten",
+    "(3.5.5) direct path forgotten",
+    "(3.5.6) a_g for s",
 }
 
 
@@ -293,7 +307,7 @@ def with_marks(page, source, instead, what):
     upto, _ = stretch(page, source)
     keras = any("import keras" in text for text in upto)
     marks = [pytest.mark.keras] if keras else []
-    if page == LSTM and what not in QUICK:
+    if page != BPTT and what not in QUICK:
         marks.append(pytest.mark.slow)
     name = f"{page.split('/')[-1][:-6]}: {what}"
     return pytest.param(page, source, instead, marks=marks, id=name)
@@ -315,7 +329,7 @@ def test_planted_mistake_stops_the_page(page, source, instead):
 
 
 @pytest.mark.usefixtures("keras")
-@pytest.mark.parametrize("page", [BPTT, LSTM])
+@pytest.mark.parametrize("page", [BPTT, LSTM, CUT, GATES])
 def test_the_same_cells_run_without_a_mistake(page):
     planted = [source for of, _, source, _ in PLANTED if of == page]
     assert run(max((stretch(page, s)[0] for s in planted), key=len)) is None

@@ -1,4 +1,4 @@
-"""The code to take home from 2.1, 2.2, 3.1 and 3.2, as it is printed there.
+"""The code to take home from 2.1, 2.2, 3.1, 3.2 and 3.5, as it is printed there.
 
 The cells run in a namespace of their own, without the page. What they define is
 compared with the package, with Keras, with PyTorch (or, where that is not installed,
@@ -15,16 +15,20 @@ import numpy as np
 import pytest
 
 from tests.conftest import need, read_page
-from unrolled import LSTM, RNN
+from unrolled import GRU, LSTM, RNN
 
 B, T, F, H, K = 2, 6, 3, 8, 2  # F, H and K are those of the cell with Keras
 PLAIN, GATED = "book/2-concepts/1-rnn.ipynb", "book/2-concepts/2-lstm.ipynb"
-BPTT, BACK = (
+BPTT, BACK, SHARE = (
     "book/3-mathematics/1-bptt.ipynb",
     "book/3-mathematics/2-lstm-backward.ipynb",
+    "book/3-mathematics/5-gru-backward.ipynb",
 )
-PAGES = [PLAIN, GATED, BPTT, BACK]
-LINES = 60  # of all cells that need NumPy alone
+CELLS = {PLAIN: RNN, GATED: LSTM, BPTT: RNN, BACK: LSTM, SHARE: GRU}
+PAGES, BACKWARD = list(CELLS), [BPTT, BACK, SHARE]
+BLOCKS = {RNN: 1, LSTM: 4, GRU: 3}
+LINES = 60  # of the network, which needs NumPy alone
+LAYOUT = 20  # of the way to PyTorch's layout and back
 CLOSE = {"rtol": 0, "atol": 1e-6}
 
 
@@ -46,14 +50,15 @@ def network(page, source="", instead=""):
 
 def take_home(page, source="", instead=""):
     """What the cells define, run by themselves, with inputs that nobody may change."""
-    home = types.SimpleNamespace(page=page, gated=page in (GATED, BACK), names={})
+    home = types.SimpleNamespace(page=page, cell=CELLS[page], names={})
     exec(network(page, source, instead), home.names)
     rng = np.random.default_rng(7)
-    blocks = 4 if home.gated else 1
-    shapes = [(F, blocks * H), (H, blocks * H), blocks * H, (H, K), K]
+    width = BLOCKS[home.cell] * H
+    bias = (2, width) if home.cell is GRU else width
+    shapes = [(F, width), (H, width), bias, (H, K), K]
     home.params = [0.5 * rng.normal(size=shape) for shape in shapes]
     home.x = rng.normal(size=(B, T, F))
-    home.start = list(rng.normal(size=(1 + home.gated, B, H)))
+    home.start = list(rng.normal(size=(1 + (home.cell is LSTM), B, H)))
     home.dy = rng.normal(size=(B, T, K))
     for array in (*home.params, home.x, *home.start, home.dy):
         array.flags.writeable = False
@@ -67,7 +72,7 @@ def outputs(home, params, x, start):
 
 def check_package(home):
     """The same outputs as those of the package's layer."""
-    layer = (LSTM if home.gated else RNN)(H, F, dtype="float64")
+    layer = home.cell(H, F, dtype="float64")
     layer.set_weights(home.params[:3])
     h, last = layer.forward(home.x, tuple(home.start))
     y, *rest = home.names["forward"](home.params, home.x, *home.start)
@@ -87,16 +92,16 @@ def check_start(home):
     again = names["init"](np.random.default_rng(0), 30, 20, 10)
     assert all(map(np.array_equal, params, again))
     W_x, W_h, b, W_hy, b_y = params
-    width = 80 if home.gated else 20
+    width = 20 * BLOCKS[home.cell]
     assert W_x.shape == (30, width) and W_h.shape == (20, width)
     for W, fans in ((W_x, 30 + width), (W_hy, 20 + 10)):
         limit = np.sqrt(6 / fans)  # Glorot's
         assert 0.95 * limit < np.abs(W).max() <= limit
-        assert abs(W.mean()) < 0.1 * limit
+        assert abs(W.mean()) < 4 * limit / np.sqrt(3 * W.size)  # four of its deviations
     np.testing.assert_allclose(W_h @ W_h.T, np.eye(20), rtol=0, atol=1e-12)
     assert np.linalg.det(W_h[:, :20]) != 1  # orthogonal, not the identity
-    bias = np.zeros(width)
-    if home.gated:
+    bias = np.zeros((2, width) if home.cell is GRU else width)
+    if home.cell is LSTM:
         bias[20:40] = 1  # the second block is the forget gate's
     assert np.array_equal(b, bias) and np.array_equal(b_y, np.zeros(10))
 
@@ -126,18 +131,24 @@ def sigmoid(a):
 
 
 def as_pytorch(arrays, x, start):
-    """Outputs by the formulas in the documentation of nn.RNN, nn.LSTM, nn.Linear."""
+    """Outputs by the formulas in the documentation of nn.RNN, LSTM, GRU and Linear."""
     w_ih, w_hh, b_ih, b_hh, w, b = arrays
     h, *c = start
     y = []
     for t in range(x.shape[1]):
-        a = x[:, t] @ w_ih.T + b_ih + h @ w_hh.T + b_hh
+        by_x, by_h = x[:, t] @ w_ih.T + b_ih, h @ w_hh.T + b_hh
         if c:
-            i, f, g, o = np.split(a, 4, axis=1)
+            i, f, g, o = np.split(by_x + by_h, 4, axis=1)
             c = [sigmoid(f) * c[0] + sigmoid(i) * np.tanh(g)]
             h = sigmoid(o) * np.tanh(c[0])
+        elif len(w_hh) == 3 * H:
+            (x_r, x_z, x_n), (h_r, h_z, h_n) = (
+                np.split(a, 3, axis=1) for a in (by_x, by_h)
+            )
+            z = sigmoid(x_z + h_z)
+            h = (1 - z) * np.tanh(x_n + sigmoid(x_r + h_r) * h_n) + z * h
         else:
-            h = np.tanh(a)
+            h = np.tanh(by_x + by_h)
         y.append(h @ w.T + b)
     return np.stack(y, axis=1)
 
@@ -147,7 +158,7 @@ def check_pytorch_layout(home):
     rng = np.random.default_rng(8)
     ours = outputs(home, home.params, home.x, home.start)
     arrays = home.names["to_torch"](home.params)
-    rows = 4 * H if home.gated else H
+    rows = BLOCKS[home.cell] * H
     shapes = [(rows, F), (rows, H), (rows,), (rows,), (K, H), (K,)]
     assert [array.shape for array in arrays] == shapes
     np.testing.assert_allclose(as_pytorch(arrays, home.x, home.start), ours, **CLOSE)
@@ -172,9 +183,11 @@ def test_the_code_is_short_and_needs_numpy_alone(page):
     tree = ast.parse(text)
     imports = [n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom)]
     assert [ast.unparse(node) for node in imports] == ["import numpy as np"]
-    cells = [printed(page).get(f"home-{n}", "") for n in
-             ("init", "forward", "backward", "torch")]  # fmt: skip
-    assert sum(len(cell.splitlines()) for cell in cells) <= LINES
+    *cells, layout = (
+        len(printed(page).get(f"home-{name}", "").splitlines())
+        for name in ("init", "forward", "backward", "torch")
+    )
+    assert sum(cells) <= LINES and layout <= LAYOUT
     assert all(isinstance(n, ast.Import | ast.FunctionDef) for n in tree.body)
     assert all(isinstance(ast.get_docstring(n), str) for n in tree.body[1:])
 
@@ -199,7 +212,7 @@ def test_the_functions_read_nothing_from_outside(page):
 @pytest.mark.parametrize(
     ("page", "check"),
     [(page, check) for page in PAGES for check in CHECKS
-     if check != "differences" or page in (BPTT, BACK)],
+     if check != "differences" or page in BACKWARD],
 )  # fmt: skip
 def test_the_code_as_printed(page, check):
     CHECKS[check](take_home(page))
@@ -240,6 +253,21 @@ PLANTED = [
     (BACK, "differences", "da[t] @ W_h.T, dc * f", "da[t] @ W_h.T, dc"),
     (BACK, "differences", "sum(h[t].T @ da[t]", "sum(h[t + 1].T @ da[t]"),
     (BACK, "layout", "np.zeros_like(b)", "b"),
+    (SHARE, "package", "in_g + r * s", "in_g + s"),
+    (SHARE, "package", "z * h[t] + (1 - z) * g", "(1 - z) * h[t] + z * g"),
+    (SHARE, "package", "in_z, in_r, in_g =", "in_r, in_z, in_g ="),
+    (SHARE, "start", "np.zeros((2, 3 * H))", "np.zeros(3 * H)"),
+    (SHARE, "start", "6 / (F + 3 * H)", "6 / (F + H)"),
+    (SHARE, "differences", " + later  #", "  #"),
+    (SHARE, "differences", "(h[t] - g) * z", "h[t] * z"),
+    (SHARE, "differences", "da_g * s * r", "da_g * h[t] * r"),
+    (SHARE, "differences", "[da_z, da_r, da_g * r]", "[da_z, da_r, da_g]"),
+    (SHARE, "differences", "[da_z, da_r, da_g])", "[da_z, da_r, da_g * r])"),
+    (SHARE, "differences", "later = dh * z + ", "later = "),
+    (SHARE, "differences", "into_h[t] @ W_h.T", "into_x[t] @ W_h.T"),
+    (SHARE, "differences", "sum(h[t].T @ into_h", "sum(h[t + 1].T @ into_h"),
+    (SHARE, "layout", "[second, first, third]", "[first, second, third]"),
+    (SHARE, "layout", "np.stack([b_ih, b_hh])", "np.stack([b_hh, b_ih])"),
 ]
 
 
@@ -250,7 +278,7 @@ def test_a_planted_mistake_is_caught(page, check, source, instead):
         CHECKS[check](home)
 
 
-@pytest.mark.parametrize("page", [BPTT, BACK])
+@pytest.mark.parametrize("page", BACKWARD)
 def test_the_training_loop_learns(page):
     """It runs with nothing but the cells, and ends far below an answer of 0."""
     names = {}
@@ -272,13 +300,14 @@ def test_weights_go_to_keras_and_back(page):
 
 
 @pytest.mark.usefixtures("keras")
-@pytest.mark.parametrize("page", [BPTT, BACK])
+@pytest.mark.parametrize("page", BACKWARD)
 def test_gradients_are_those_of_keras(page):
     import keras
 
     tf = need("tensorflow")
     home = take_home(page)
-    kind = keras.layers.LSTM if home.gated else keras.layers.SimpleRNN
+    kinds = {RNN: "SimpleRNN", LSTM: "LSTM", GRU: "GRU"}
+    kind = getattr(keras.layers, kinds[home.cell])
     layer = kind(H, return_sequences=True, dtype="float64")
     head = keras.layers.Dense(K, dtype="float64")
     layer.build((B, T, F))
@@ -313,7 +342,7 @@ def test_weights_go_to_pytorch_and_back(page):
     exec(lines, names)
     with torch.no_grad():
         start = [torch.tensor(s[None], dtype=torch.float32) for s in home.start]
-        state = tuple(start) if home.gated else start[0]
+        state = tuple(start) if home.cell is LSTM else start[0]
         h, _ = names["layer"](torch.tensor(home.x, dtype=torch.float32), state)
         y = names["output"](h).numpy()
     ours = outputs(home, home.params, home.x, home.start)
