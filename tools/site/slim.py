@@ -16,6 +16,27 @@ MATH_FONTS = "_static/katex/fonts"
 SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
 AT_ONCE = "documentation_options.js"  # an inline script needs it right away
 STYLE = "_static/site.css"
+THEME = "_static/scripts/pydata-sphinx-theme.js"
+# How the theme lets the keyboard reach what scrolls: it measures every block of code.
+MEASURES = re.compile(
+    r"(\w)\.tabIndex=\1\.scrollWidth>\1\.clientWidth\|\|"
+    r"\1\.scrollHeight>\1\.clientHeight\?0:-1"
+)
+# A block that is not laid out yet, folded or far below on a phone, waits until it is:
+# to measure it, the browser would have to lay out the whole page at once.
+WAITS = """const measureBlock = (e) => {
+  const scrolls = e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight;
+  e.tabIndex = scrolls ? 0 : -1;
+};
+const blocksToCome = new IntersectionObserver(
+  (seen) => seen.forEach((s) => s.isIntersecting && measureBlock(s.target)),
+  { rootMargin: "50%" },
+);
+const measureOrWait = (e) =>
+  !e.checkVisibility || e.checkVisibility({ contentVisibilityAuto: true })
+    ? measureBlock(e)
+    : blocksToCome.observe(e);
+"""
 VERSION = "?v=VERSION-OF-STYLE"  # in pages until the style sheet is known
 
 
@@ -87,6 +108,7 @@ def slim_site(outdir, sheets, names, characters):
     for pattern in ("*.map", "*.ttf"):
         for path in static.rglob(pattern):
             path.unlink()
+    let_blocks_wait(Path(outdir, THEME))
     for path in static.rglob("*.js"):
         if path.name not in SEARCH:
             text = path.read_text(encoding="utf-8")
@@ -99,6 +121,23 @@ def slim_site(outdir, sheets, names, characters):
         page.write_text(text.replace(VERSION, version), encoding="utf-8")
     keep_glyphs(Path(outdir, FONTS), icons_in(style))
     keep_glyphs(Path(outdir, MATH_FONTS), set(map(ord, characters)))
+
+
+def let_blocks_wait(script):
+    """Let the theme measure only the blocks of code that are laid out.
+
+    Args:
+        script: the theme's; changed in place.
+
+    Raises:
+        ValueError: it does not measure them as it did, in another version perhaps.
+    """
+    text, found = MEASURES.subn(
+        r"measureOrWait(\1)", script.read_text(encoding="utf-8")
+    )
+    if found != 1:
+        raise ValueError(f"{script.name} measures blocks {found} times; expected once")
+    script.write_text(WAITS + text, encoding="utf-8")
 
 
 def icons_in(style):

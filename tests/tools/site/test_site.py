@@ -502,6 +502,31 @@ def test_a_solution_opens(browser, address):
     assert solution.locator("pre").first.is_visible()
 
 
+def test_a_block_of_code_is_measured_once_it_is_laid_out(browser, address):
+    """Measured at once, all of a long page would be laid out before it is shown."""
+    path = "book/3-mathematics/3-gradient-flow.html"
+    page, _ = open_page(browser, address, path, width=390)
+    assert page.locator("pre:not([tabindex])").count() > 10
+    wide = page.locator("details pre").last
+    assert wide.get_attribute("tabindex") is None
+    page.evaluate(
+        "document.querySelectorAll('details').forEach(d => { d.open = true })"
+    )
+    wide.scroll_into_view_if_needed()
+    page.wait_for_function(
+        "pre => pre.hasAttribute('tabindex')", arg=wide.element_handle()
+    )
+    page.context.close()
+
+
+def test_a_theme_that_measures_blocks_otherwise_is_refused(tmp_path):
+    script = tmp_path / "theme.js"
+    script.write_text("blocks.forEach(e => { e.tabIndex = 0 })", "utf-8")
+    with pytest.raises(ValueError, match="measures blocks 0 times; expected once"):
+        slim.let_blocks_wait(script)
+    assert script.read_text("utf-8").startswith("blocks")
+
+
 def test_only_unused_styles_are_left_out():
     css = """.a, .b .c { x: 1 } #d.a { x: 2 } /* words */ p > i { x: 3 }
     @media print { .b { x: 4 } .a:not(.b) { x: 5 } } @media screen { .b { x: 6 } }"""
