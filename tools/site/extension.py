@@ -33,7 +33,7 @@ from tools.site import api, head, katex, narrow, search, slim
 from tools.site.notebooks import stand_alone
 from tools.site.typeset import Formulas
 from unrolled.course.ledger import read_ledger, write_ledger
-from unrolled.course.results import NUMBERS, typeset_number
+from unrolled.course.results import typeset as typeset_numbers
 
 BOXES = {
     "Note": nodes.note,
@@ -354,7 +354,7 @@ def typeset_tables(soup, formulas):
         for text in table.find_all(string=re.compile(r"\d")):
             if not text.find_parent("code"):
                 parts = narrow.DATE.split(text)  # words, date, words, ...
-                parts[::2] = [NUMBERS.sub(typeset_number, part) for part in parts[::2]]
+                parts[::2] = [typeset_numbers(part) for part in parts[::2]]
                 text.replace_with("".join(parts))
         for text in table.find_all(string=FORMULA):
             parts = FORMULA.split(text)  # words, formula, words, ...

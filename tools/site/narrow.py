@@ -12,11 +12,15 @@ SHORT = 24  # characters of a formula that fits into any line
 # Of the longest cells of a table's columns, in characters: what makes it one of words.
 WORDS, LONG, ROW = 25, 60, 85
 CELLS = ["th", "td"]
+# A value with what belongs to it: 0.75 ± 0.05, (0.86 to 1.05), 7 of 8.
+VALUE = re.compile(
+    r"[\d.,]+%? ± [\d.,]+|\([+−]?[\d.,]+%? to [+−]?[\d.,]+%?\)|\b\d+ of \d+\b"
+)
 LEAVE = ["code", "pre", "script", "style", "svg", "math"]  # as they are
 
 
 def keep_together(soup, formulas):
-    """Let no line begin with the comma after a formula, or end inside a date.
+    """Let no line begin with the comma after a formula, or end inside a date or value.
 
     A browser may break a line on either side of a formula, whatever stands there.
 
@@ -42,6 +46,9 @@ def keep_together(soup, formulas):
         if closes:
             line.next_sibling.replace_with(around[1][closes.end() :])
             line.append(closes[0])
+    for text in article.find_all(string=VALUE):
+        if not text.find_parent(LEAVE):
+            text.replace_with(VALUE.sub(lambda v: v[0].replace(" ", "\u00a0"), text))
     for text in article.find_all(string=DATE):
         if not text.find_parent(LEAVE):
             parts = DATE.split(text)

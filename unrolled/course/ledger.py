@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from unrolled.course.measure import Effect, base_seed, judge, measure_effect
-from unrolled.course.results import as_table, in_notebook, minus
+from unrolled.course.results import as_table, in_notebook, minus, typeset
 
 MIME = "application/vnd.unrolled.claim+json"
 OUTCOMES = ("holds", "not shown", "shown false")
@@ -225,8 +225,8 @@ def size(condition: dict[str, Any]) -> str:
         texts = [significant(number) for number in (effect, low, high)]
         return f"{texts[0]} [{texts[1]}, {texts[2]}]"
     digits = max(0, 1 - int(np.floor(np.log10(high - low))))
-    form = f".{digits}f" if digits < 7 else ".1e"  # 0.000001, and then 1.0e−07
-    texts = [minus(f"{number:{form}}") for number in (effect, low, high)]
+    form = f".{digits}f" if digits < 7 else ".1e"  # 0.000001, and then 1.0·10⁻⁷
+    texts = [typeset(f"{number:{form}}") for number in (effect, low, high)]
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
 
 
@@ -300,7 +300,7 @@ def describe(record: dict[str, Any]) -> str:
     if others := claim.get("same_networks"):
         names = [in_markdown(claims[name]["claim"].rstrip(".")) for name in others]
         named = " and ".join(f"“{name}”" for name in names)
-        lines += ["", f"On the same networks as {named}, so no further evidence."]
+        lines += ["", f"This used the networks of {named} and adds no evidence."]
     said = f"“{in_markdown(claim['claim'])}” **{record['verdict'].upper()}**"
     return "\n".join([said, "", *lines])
 

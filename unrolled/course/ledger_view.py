@@ -38,7 +38,10 @@ SIGNS = {
     "shown false": "✗",
 }
 CODE = re.compile(r"`([^`]+)`")
-KEY = '<p class="ledger-key" aria-hidden="true">against it ◂ │ ▸ as claimed</p>'
+KEY = (
+    '<p class="ledger-key" aria-hidden="true">'
+    "<span>against it ◂</span><span>▸ for it</span></p>"
+)
 EDGE = 0.94  # where a theorem stands, of half the width of a strip
 WIDE, HIGH = 320, 22  # of the strip of a condition
 PAD = 12  # at its ends
@@ -177,7 +180,7 @@ def write_claim(row: dict[str, Any], fresh: Mapping[str, Any], place: int = 0) -
         about.append(f"On fresh base seeds: {badge(fresh['verdict'])}.")
     if others := row.get("same_networks"):
         links = " and ".join(f'<a href="#claim-{n}">{n}</a>' for n in others)
-        about.append(f"On the same networks as {links}, so no further evidence.")
+        about.append(f"This used the networks of {links} and adds no evidence.")
     outcomes = fresh.get("conditions", {})
     listed = "\n".join(
         write_condition(c, outcomes.get(c["name"], {}), scale, last)
@@ -270,7 +273,7 @@ class Scale:
         parts = [
             f'<rect class="claimed" x="{left}" width="{right - left:.1f}" '
             f'height="{HIGH}"/>',
-            *(f'<path class="margin" d="M{x} 0v{HIGH}"/>' for x in edges),
+            *(f'<path class="bound" d="M{x} 0v{HIGH}"/>' for x in edges),
         ]
         if c.get("effect") is not None:
             x, y = self.at(c["effect"]), HIGH / 2
@@ -363,7 +366,7 @@ def overview(conditions: Sequence[dict[str, Any]]) -> str:
     return (
         f'<svg class="overview" viewBox="0 0 120 {high}" width="120" height="{high}" '
         f'role="img" aria-label="{told}"><rect class="claimed" x="60" width="60" '
-        f'height="{high}"/><path class="margin" d="M60 0v{high}"/>{drawn}</svg>'
+        f'height="{high}"/><path class="bound" d="M60 0v{high}"/>{drawn}</svg>'
     )
 
 

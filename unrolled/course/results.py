@@ -143,6 +143,11 @@ def as_markdown(paragraphs: Sequence[str | Sequence[str]]) -> str:
         p if isinstance(p, str) else "\n".join(f"* {item}" for item in p)
         for p in paragraphs
     )
+    return typeset(text)
+
+
+def typeset(text: str) -> str:
+    """Write the numbers of a text as a book does, see `typeset_number`."""
     return NUMBERS.sub(typeset_number, text)
 
 
@@ -153,6 +158,8 @@ def typeset_number(found: re.Match[str]) -> str:
     number = minus(found["sign"] + found["digits"])
     if found["power"] is None:
         return number
+    if not float(found["digits"].replace(",", "")):
+        return "0"
     ten = f"10{str(int(found['power'])).translate(RAISED)}"
     return ten if number == "1" else f"{number}·{ten}"
 

@@ -210,7 +210,7 @@ def test_an_interval_without_ends_says_so_and_is_json():
         (-0.034, 0.036, "0.001 [−0.034, 0.036]"),
         (120.0, 480.0, "300 [120, 480]"),
         (2.0, 2.0, "2"),
-        (-1e-9, 1e-9, "0.0e+00 [−1.0e−09, 1.0e−09]"),
+        (-1e-9, 1e-9, "0 [−1.0·10⁻⁹, 1.0·10⁻⁹]"),
     ],
 )
 def test_size_has_the_digits_that_its_interval_justifies(low, high, text):
