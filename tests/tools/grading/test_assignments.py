@@ -67,10 +67,21 @@ def test_master_runs_with_its_hidden_tests(tmp_path, name):
     once(name, fingerprint(name), run_master, tmp_path, name)
 
 
+# What shortens the experiment of a master: its networks take the same way, less far.
+SHORTER = {
+    "a3": ("updates, margin = 400, 200, 0.05", "updates, margin = 400, 40, 0.05")
+}
+
+
 def run_master(tmp_path, name):
     """Run a copy of a master, with its cases beside it."""
     for path in (MASTERS / f"{name}.ipynb", MASTERS / f"{name}_cases.py"):
         shutil.copy(path, tmp_path)
+    if name in SHORTER:
+        copy = tmp_path / f"{name}.ipynb"
+        text = copy.read_text("utf-8")
+        assert text.count(SHORTER[name][0]) == 1
+        copy.write_text(text.replace(*SHORTER[name]), "utf-8")
     options = ["--nbmake", "--nbmake-timeout=0", "-p", "no:cacheprovider"]
     options += ["-c", "/dev/null", f"--rootdir={tmp_path}", str(tmp_path)]
     command = [sys.executable, "-m", "pytest", *options]
