@@ -14,7 +14,7 @@ WORDS, LONG, ROW = 25, 60, 85
 CELLS = ["th", "td"]
 # A value with what belongs to it: 0.75 ± 0.05, (0.86 to 1.05), 7 of 8.
 VALUE = re.compile(
-    r"[\d.,]+%? ± [\d.,]+|\([+−]?[\d.,]+%? to [+−]?[\d.,]+%?\)|\b\d+ of \d+\b"
+    r"([\d.,]+%? ± [\d.,]+|\([+−]?[\d.,]+%? to [+−]?[\d.,]+%?\)|\b\d+ of \d+\b)"
 )
 LEAVE = ["code", "pre", "script", "style", "svg", "math"]  # as they are
 
@@ -46,17 +46,15 @@ def keep_together(soup, formulas):
         if closes:
             line.next_sibling.replace_with(around[1][closes.end() :])
             line.append(closes[0])
-    for text in article.find_all(string=VALUE):
-        if not text.find_parent(LEAVE):
-            text.replace_with(VALUE.sub(lambda v: v[0].replace(" ", "\u00a0"), text))
-    for text in article.find_all(string=DATE):
-        if not text.find_parent(LEAVE):
-            parts = DATE.split(text)
-            for k in range(1, len(parts), 2):
-                date = soup.new_tag("span", attrs={"class": "together"})
-                date.string = parts[k]
-                parts[k] = date
-            text.replace_with(*parts)
+    for pattern in (VALUE, DATE):
+        for text in article.find_all(string=pattern):
+            if not text.find_parent(LEAVE):
+                parts = pattern.split(text)  # words, value, words, ...
+                for k in range(1, len(parts), 2):
+                    line = soup.new_tag("span", attrs={"class": "together"})
+                    line.string = parts[k]
+                    parts[k] = line
+                text.replace_with(*parts)
 
 
 def text_of(element):

@@ -80,6 +80,19 @@ def test_a_date_stays_on_its_line(html, together):
 
 
 @pytest.mark.parametrize(
+    ("html", "together"),
+    [
+        ("<td>0.73 ± 0.01</td>", ["0.73 ± 0.01"]),
+        ("0.95 (0.86 to 1.05) and (−3% to +4%)", ["(0.86 to 1.05)", "(−3% to +4%)"]),
+        ("7 of 8, on 1943-01-31", ["7 of 8", "1943-01-31"]),
+        ("<code>7 of 8</code> of 8 (to 5)", []),
+    ],
+)
+def test_a_value_stays_on_its_line(html, together):
+    assert kept(html) == together
+
+
+@pytest.mark.parametrize(
     ("cell", "shown"),
     [
         ("-0.03 (-0.1 to +0.05)", "−0.03 (−0.1 to +0.05)"),
