@@ -11,7 +11,7 @@ from tools import console
 from tools.chromium import find_chromium, launch
 
 # Milliseconds after which what has not come never will; not a measure of speed.
-PATIENCE = 600_000
+PATIENCE = 180_000
 PACKED = (".html", ".css", ".js", ".svg", ".json", ".xml", ".ipynb")
 
 

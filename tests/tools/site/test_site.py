@@ -512,9 +512,9 @@ def test_a_block_of_code_is_measured_once_it_is_laid_out(browser, address):
     page.evaluate(
         "document.querySelectorAll('details').forEach(d => { d.open = true })"
     )
-    wide.scroll_into_view_if_needed()
-    page.wait_for_function(
-        "pre => pre.hasAttribute('tabindex')", arg=wide.element_handle()
+    page.wait_for_function(  # what is laid out on the way there moves it
+        "pre => { pre.scrollIntoView(); return pre.hasAttribute('tabindex') }",
+        arg=wide.element_handle(),
     )
     page.context.close()
 
