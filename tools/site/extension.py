@@ -213,6 +213,7 @@ def repair_page(app, exception):
         lighten_folds(soup)
         typeset_tables(soup, app.formulas)
         narrow.keep_together(soup, app.formulas)
+        mark_captions(soup)
         for cell in soup.find_all("th"):
             if not cell.get_text(strip=True) and not cell.find(["img", "svg"]):
                 cell.name = "td"  # heads nothing
@@ -259,6 +260,14 @@ def repair_page(app, exception):
         index.write(app.outdir)
         names |= app.formulas.classes()
         slim.slim_site(app.outdir, sheets, names, app.formulas.characters())
+
+
+def mark_captions(soup):
+    """Let the style sheet know captions, which Markdown writes as paragraphs."""
+    for words in soup.find_all("em"):
+        opens = words.parent.name == "p" and not words.previous_sibling
+        if opens and re.match(r"(Figure|Table) \d", words.get_text()):
+            words.parent["class"] = [*words.parent.get("class", []), "figure-words"]
 
 
 def lighten_folds(soup):

@@ -8,7 +8,7 @@ from bs4 import NavigableString
 DATE = re.compile(r"((?<![\w.])[\d\[\]-]*\d[\d\[\]]*-[\d\[\]-]*)")
 CLOSES = re.compile(r"[^\s\w]\S{0,14}(?=\s|$)")  # what stands after a formula
 OPENS = re.compile(r"(?<!\S)[(\[“‘]+$")
-SHORT = 24  # characters of a formula that fits into any line
+SHORT = 24  # characters of a formula, or of code, that fit into any line
 # Of the longest cells of a table's columns, in characters: what makes it one of words.
 WORDS, LONG, ROW = 25, 60, 85
 CELLS = ["th", "td"]
@@ -20,7 +20,9 @@ LEAVE = ["code", "pre", "script", "style", "svg", "math"]  # as they are
 
 
 def keep_together(soup, formulas):
-    """Let no line begin with the comma after a formula, or end inside a date or value.
+    """Let no line begin with the comma after a formula, or end inside what is short.
+
+    That is a date, a value, or a piece of code.
 
     A browser may break a line on either side of a formula, whatever stands there.
 
@@ -46,6 +48,9 @@ def keep_together(soup, formulas):
         if closes:
             line.next_sibling.replace_with(around[1][closes.end() :])
             line.append(closes[0])
+    for code in article.find_all("code", class_="literal"):
+        if len(code.get_text()) <= SHORT:
+            code["class"].append("together")
     for pattern in (VALUE, DATE):
         for text in article.find_all(string=pattern):
             if not text.find_parent(LEAVE):

@@ -141,8 +141,9 @@ def write_controls(rows: Sequence[dict[str, Any]]) -> str:
     return (
         '<form class="ledger-controls" hidden>'
         f'<div role="group" aria-label="Verdicts to show">{buttons}</div>'
-        f'<div>{selects}<button type="button" name="all">Open all</button>'
-        "</div><output></output></form>"
+        f"<div>{selects}</div>"
+        '<div><output></output><button type="button" name="all">Open all</button>'
+        "</div></form>"
     )
 
 

@@ -677,6 +677,22 @@ def test_a_styled_table_looks_like_any_other():
     assert soup.table["class"] == ["dataframe"]
 
 
+@pytest.mark.parametrize(
+    ("html", "captions"),
+    [
+        ("<p><em>Figure 2.1.3: a loop, $1$ unrolled.</em></p>", 1),
+        ("<p><em>Table 4.6.1: <b>rivals</b>.</em></p>", 1),
+        ("<p><em>Figures</em> lie.</p>", 0),
+        ("<p>Look: <em>Figure 2.1.3</em></p>", 0),
+        ("<ul><li><em>Figure 2.1.3</em></li></ul>", 0),
+    ],
+)
+def test_a_caption_is_known_by_its_number(html, captions):
+    soup = BeautifulSoup(html, "html.parser")
+    extension.mark_captions(soup)
+    assert len(soup.find_all("p", class_="figure-words")) == captions
+
+
 def test_code_is_coloured_with_few_elements(built):
     code = read_soup(built.root, "uses.html").select_one(".highlight pre")
     assert code.get_text().startswith(NOTE_RUN.format("uses").partition("\n")[0])

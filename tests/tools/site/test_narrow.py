@@ -55,6 +55,8 @@ def kept(html, *formulas):
         ("<td>$0.</td>", ["⟦0⟧."]),
         ("so $0 and", []),
         ("so $0<em>, and</em>", []),
+        ('use <code class="literal">unroll=True</code>', ["unroll=True"]),
+        ('a <code class="literal">call(of, many, arguments)</code>', []),
     ],
 )
 def test_a_formula_keeps_its_comma(html, together):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -318,3 +319,10 @@ def test_the_csv_has_a_line_for_each_condition(claims, tmp_path):
     assert "As a theorem: path ≤ 1.\n" in said
     assert "| always | proven | always | **holds** |" in said
     assert said.count("| condition |") == 4  # as many as there are metrics
+
+
+def test_claims_stand_in_the_order_of_the_book():
+    """What names no page comes last."""
+    pages = [claim.get("page") for claim in load_claims().values()]
+    numbers = [re.findall(r"\d+", page) if page else ["9"] for page in pages]
+    assert numbers == sorted(numbers, key=lambda number: list(map(int, number)))
