@@ -210,7 +210,10 @@ def describe_margin(condition: dict[str, Any]) -> str:
 
 
 def size(condition: dict[str, Any]) -> str:
-    """Write an effect and its interval, with as many digits as that justifies."""
+    """Write an effect and its interval, with as many digits as that justifies.
+
+    An end that would read as the margin gets one digit more.
+    """
     if condition["kind"] == "theorem":
         return "proven" if condition["outcome"] == "holds" else "disproved"
     effect = condition["effect"]
@@ -225,6 +228,9 @@ def size(condition: dict[str, Any]) -> str:
         texts = [significant(number) for number in (effect, low, high)]
         return f"{texts[0]} [{texts[1]}, {texts[2]}]"
     digits = max(0, 1 - int(np.floor(np.log10(high - low))))
+    bounds = np.ravel([*margin(condition).values()])
+    if np.isin(np.round([low, high], digits), bounds).any():  # on which side is it?
+        digits += 1
     form = f".{digits}f" if digits < 7 else ".1e"  # 0.000001, and then 1.0·10⁻⁷
     texts = [typeset(f"{number:{form}}") for number in (effect, low, high)]
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"

@@ -220,6 +220,19 @@ def test_size_has_the_digits_that_its_interval_justifies(low, high, text):
 
 
 @pytest.mark.parametrize(
+    ("margin", "text"),
+    [
+        ({"above": 1.1}, "1.56 [1.12, 2.16]"),
+        ({"above": 1.0}, "1.6 [1.1, 2.2]"),
+        ({"within": [0.9, 2.2]}, "1.56 [1.12, 2.16]"),
+    ],
+)
+def test_an_end_beside_the_margin_does_not_read_as_the_margin(margin, text):
+    about = {"effect": 1.56, "low": 1.12, "high": 2.16, "kind": "mean", "ratio": True}
+    assert size(about | margin) == text
+
+
+@pytest.mark.parametrize(
     ("effect", "low", "high", "text"),
     [
         (8.6, 0.94, 94.3, "8.6 [0.94, 94]"),
