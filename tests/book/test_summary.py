@@ -102,14 +102,15 @@ def test_lstm(rng):
     layer, x, slopes = ready(LSTM, rng)
     W_x, W_h, b = layer.get_weights()
     lines = re.search(r"```python\n(.+?)```", TEXT, re.DOTALL)[1]
-    now = {"np": np, "s": lambda a: sigmoid(a.copy()), "x": x, "W_x": W_x, "W_h": W_h}
-    now |= {"b": b, "h": np.zeros((B, H)), "c": np.zeros((B, H))}
+    now = {"np": np, "x": x, "W_x": W_x, "W_h": W_h, "b": b}
+    now |= {"sigmoid": lambda a: sigmoid(a.copy())}
+    now |= {"h": np.zeros((B, H)), "c": np.zeros((B, H))}
     h, kept = [now["h"]], []
     for t in range(T):
         before = now["c"]
         exec(lines, step := dict(now, t=t))
         now |= {name: step[name] for name in "hc"}
-        i, f, o = (now["s"](step[name]) for name in "ifo")
+        i, f, o = (now["sigmoid"](step[name]) for name in "ifo")
         kept.append((i, f, np.tanh(step["g"]), o, before, step["c"]))
         h.append(step["h"])
     back, da, dc, f_after = [], np.zeros((B, 4 * H)), 0, 0

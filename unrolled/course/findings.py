@@ -46,16 +46,21 @@ def tell_findings(
             numbers are told instead of this run's.
 
     Returns:
-        a line for each finding: the claim, what was found, and where.
+        a line for each finding: the claim, its verdict where there is one, what was
+        found under one condition, and where.
     """
     claims = {row["name"]: row for row in ledger}
     lines = []
     for k, finding in enumerate(load_findings(), 1):
         row = claims[finding["claim"]]
-        fresh = confirmed.get(row["name"], {}).get("conditions", {})
+        again = confirmed.get(row["name"], {})
+        fresh = again.get("conditions", {})
         here = {condition["name"]: condition for condition in row["conditions"]}
         found = here[finding["condition"]] | fresh.get(finding["condition"], {})
-        lines.append(f"{k}. *{row['claim']}* {tell(finding, found)} {link(row)}")
+        judged = again.get("verdict") or row["verdict"]
+        verdict = f" **{judged.capitalize()}.**" if judged else ""
+        told = f"{verdict} {tell(finding, found)} {link(row)}"
+        lines.append(f"{k}. *{row['claim']}*{told}")
     return "\n".join(lines)
 
 
