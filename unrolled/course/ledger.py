@@ -23,7 +23,7 @@ from unrolled.course.results import as_table, in_notebook, minus, typeset
 
 MIME = "application/vnd.unrolled.claim+json"
 OUTCOMES = ("holds", "not shown", "shown false")
-VERDICTS = ("supported", "conditional", "not shown", "refuted", "not testable here")
+VERDICTS = ("supported", "conditional", "not shown", "refuted", "not measured")
 MARGINS = ("above", "below", "within")
 RISK = 0.05  # that any outcome of a claim is wrong by chance
 SYMBOL = re.compile(r"(?<![\w`])(d?[A-Za-z])_([A-Za-z0-9])(?!\w)")  # such as c_t
@@ -334,7 +334,7 @@ def read_ledger(folder: str | os.PathLike[str] | None = None) -> list[dict[str, 
         list of dicts in the order of `claims.toml`, with `name`, what `load_claims`
         gives, and what `record_claim` kept: `verdict`, `base_seed`, and in each of the
         `conditions` its `outcome`, `effect`, `low`, `high`, `level`, `n` and `kind`.
-        `verdict` is None if the page has not run, and "not testable here" if no page
+        `verdict` is None if the page has not run, and "not measured" if no page
         can say (`untested` says why).
     """
     folder = Path(folder or os.environ.get("UNROLLED_LEDGER") or default_folder())
@@ -409,7 +409,7 @@ def read_confirmation(
 
 def no_record(claim: dict[str, str]) -> dict[str, str | None]:
     """Return the ledger's entry for a claim that no executed page recorded."""
-    return {"verdict": "not testable here" if "untested" in claim else None}
+    return {"verdict": "not measured" if "untested" in claim else None}
 
 
 def read_records(path: str | os.PathLike[str]) -> list[dict[str, Any]]:

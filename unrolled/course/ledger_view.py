@@ -33,7 +33,7 @@ SIGNS = {
     "conditional": "◐",
     "not shown": "?",
     "refuted": "✗",
-    "not testable here": "–",
+    "not measured": "–",
     "holds": "✓",
     "shown false": "✗",
 }

@@ -252,7 +252,7 @@ def test_size_of_a_ratio_whose_ends_are_of_different_magnitudes(
 def test_a_page_that_has_not_run_has_no_verdict(tmp_path):
     rows = read_ledger(tmp_path)
     assert [row["name"] for row in rows] == list(load_claims())
-    assert {row["verdict"] for row in rows} == {None, "not testable here"}
+    assert {row["verdict"] for row in rows} == {None, "not measured"}
     assert all(("untested" in r) == (r["verdict"] is not None) for r in rows)
 
 
@@ -310,7 +310,7 @@ def test_the_csv_has_a_line_for_each_condition(claims, tmp_path):
     record = {"name": "gates-help", "verdict": "supported", "conditions": conditions}
     rows = [
         CLAIMS["gates-help"] | record,
-        CLAIMS["gpu"] | {"name": "gpu", "verdict": "not testable here"},
+        CLAIMS["gpu"] | {"name": "gpu", "verdict": "not measured"},
     ]
     as_json, as_csv = write_ledger(rows, tmp_path)
     assert (

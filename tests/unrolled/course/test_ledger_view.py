@@ -23,7 +23,7 @@ def rows():
     """Made-up measurements of every claim but the first, which has not been run."""
     made = []
     for name, claim in load_claims().items():
-        row = {"name": name, **claim, "verdict": "not testable here"}
+        row = {"name": name, **claim, "verdict": "not measured"}
         if "page" in claim:
             found = [judge_made_up(c) for c in claim["conditions"]]
             row |= {"conditions": found, "base_seed": 0}
