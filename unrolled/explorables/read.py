@@ -117,8 +117,8 @@ WORDS: dict[str, Any] = {
     },
     "none": "none",
     "legend": "One stripe per unit: coloured above zero, grey below. Units on the left "
-    "speak for the network's final answer, those on the right against it. After the last "
-    "row, a bar at the digit's edge shows how much each row counted.",
+    "speak for the network's final answer, those on the right against it. After the "
+    "last row, a bar at the digit's edge shows how much each row counted.",
     "still": "An RNN, an LSTM and a GRU read a digit row by row and answer after every "
     "row. Where scripts run, draw your own digit here, blank a row, or hold a gate.",
 }
