@@ -103,8 +103,9 @@ function render({ model, el }) {
   });
   const holds = GATES.map(([name, gate]) => select(words.gates[gate],
     [["", words.free], ["0"], ["1"]], (event) => hold(name, gate, event.target)));
-  const labelled = GATES.map(([name, gate], k) =>
-    make("label", { style: `color: var(--${name})` }, words.gates[gate], holds[k]));
+  const labelled = NAMES.slice(1).map((name) => make("div", { className: "read-gates" }, `${name}:`,
+    ...GATES.flatMap(([owner, gate], k) => (owner !== name ? [] : [
+      make("label", { style: `color: var(--${name})` }, words.gates[gate], holds[k])]))));
   const choice = select(words.show, Object.entries(words.views), () => { view = choice.value; draw(); });
   const pick = () => {
     chosen = whose.value ? { n: NAMES.indexOf(whose.value), k: unit.value - 1 } : null;
@@ -113,17 +114,16 @@ function render({ model, el }) {
   const whose = select(words.unit, [["", words.none], ...NAMES.map((name) => [name])], pick);
   const unit = make("input", { type: "range", min: 1, max: units, value: 1, oninput: pick,
     className: "unit", "aria-label": words.which });
-  const swatch = (name) => make("i", { style: `background: var(--${name})` });
   el.classList.add("read");
   el.append(told, asking.panel, board,
     line(play, make("label", { className: "slider" }, words.rows, slider), count),
-    make("p", { className: "read-legend" }, words.legend.units, " ", ...NAMES.map(swatch),
-      words.legend.above, " ", swatch("muted"), words.legend.below, " ", words.legend.order, " ", words.legend.rows),
+    make("p", { className: "read-legend" }, words.legend),
     control(words.take, make("div", { className: "read-thumbs" }, ...thumbs),
       button(words.draw, () => { clear(); come(); })),
     control(words.change, erase, restore),
     control(words.hold, ...labelled),
-    control(words.show, choice, make("label", {}, words.unit, whose), unit));
+    make("details", {}, make("summary", {}, words.more),
+      control(words.show, choice, make("label", {}, words.unit, whose), unit)));
 
   /* Reading */
   function seen() {

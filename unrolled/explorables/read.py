@@ -80,6 +80,7 @@ WORDS: dict[str, Any] = {
         "At the end it votes against {answer}.",
         "At the end it votes for {answer}.",
     ],
+    "more": "More to look at",
     "show": "Units show",
     "views": {
         "state": "state: h, c, h",
@@ -115,14 +116,9 @@ WORDS: dict[str, Any] = {
         "r": "gate r",
     },
     "none": "none",
-    "legend": {
-        "units": "One column per unit:",
-        "above": "above zero,",
-        "below": "below zero. On the left, units that speak for the network's final",
-        "order": "answer, on the right those that speak against it.",
-        "rows": "After the last row, a bar at the digit's right edge: the "
-        "stronger, the more that row counts.",
-    },
+    "legend": "One stripe per unit: coloured above zero, grey below. Units on the left "
+    "speak for the network's final answer, those on the right against it. After the "
+    "last row, a bar at the digit's edge shows how much each row counted.",
     "still": "An RNN, an LSTM and a GRU read a digit row by row and answer after every "
     "row. Where scripts run, draw your own digit here, blank a row, or hold a gate.",
 }
@@ -176,12 +172,12 @@ def read_digits(*, words: Mapping[str, Any] | None = None) -> Explorable:
 
 #: Room for the explorable, by its width in pixels.
 HEIGHT = {
-    0: "83rem",
-    310: "80rem",
-    480: "72rem",
-    600: "68rem",
-    640: "55rem",
-    780: "49rem",
+    0: "76rem",
+    310: "73.5rem",
+    480: "67.5rem",
+    600: "66rem",
+    640: "52rem",
+    780: "50.5rem",
 }
 
 

@@ -362,6 +362,7 @@ def test_one_unit_over_the_digit(show):
     run = expected(images)["LSTM"]
     network = load_networks()["LSTM"]
     caption = page.locator(".read-caption")
+    page.get_by_text("More to look at").click()
     page.get_by_role("combobox", name="Curve over the digit").select_option("LSTM")
     page.get_by_role("slider", name="Which unit").fill("2")
     assert "votes" not in caption.inner_text()  # that would give the digit away
