@@ -210,7 +210,10 @@ def describe_margin(condition: dict[str, Any]) -> str:
 
 
 def size(condition: dict[str, Any]) -> str:
-    """Write an effect and its interval, with as many digits as that justifies."""
+    """Write an effect and its interval, with as many digits as that justifies.
+
+    There are no more than the margin asks for, or four.
+    """
     if condition["kind"] == "theorem":
         return "proven" if condition["outcome"] == "holds" else "disproved"
     effect = condition["effect"]
@@ -225,6 +228,9 @@ def size(condition: dict[str, Any]) -> str:
         texts = [significant(number) for number in (effect, low, high)]
         return f"{texts[0]} [{texts[1]}, {texts[2]}]"
     digits = max(0, 1 - int(np.floor(np.log10(high - low))))
+    bounds = [abs(bound) for bound in np.ravel([*margin(condition).values()]) if bound]
+    if bounds and digits > 4:  # a hundredth of the margin will do
+        digits = min(digits, max(4, 2 - int(np.floor(np.log10(min(bounds))))))
     form = f".{digits}f" if digits < 7 else ".1e"  # 0.000001, and then 1.0·10⁻⁷
     texts = [typeset(f"{number:{form}}") for number in (effect, low, high)]
     return f"{texts[0]} [{texts[1]}, {texts[2]}]"
