@@ -212,7 +212,8 @@ def describe_margin(condition: dict[str, Any]) -> str:
 def size(condition: dict[str, Any]) -> str:
     """Write an effect and its interval, with as many digits as that justifies.
 
-    An end that would read as the margin gets one digit more.
+    There are no more than the margin asks for, or four; an end that would read as the
+    margin gets one more.
     """
     if condition["kind"] == "theorem":
         return "proven" if condition["outcome"] == "holds" else "disproved"
@@ -229,6 +230,9 @@ def size(condition: dict[str, Any]) -> str:
         return f"{texts[0]} [{texts[1]}, {texts[2]}]"
     digits = max(0, 1 - int(np.floor(np.log10(high - low))))
     bounds = np.ravel([*margin(condition).values()])
+    sizes = np.abs(bounds[bounds != 0])
+    if sizes.size and digits > 4:  # a hundredth of the margin will do
+        digits = min(digits, max(4, 2 - int(np.floor(np.log10(sizes.min())))))
     if np.isin(np.round([low, high], digits), bounds).any():  # on which side is it?
         digits += 1
     form = f".{digits}f" if digits < 7 else ".1e"  # 0.000001, and then 1.0·10⁻⁷

@@ -219,6 +219,12 @@ def test_size_has_the_digits_that_its_interval_justifies(low, high, text):
     assert size(about) == text
 
 
+def test_size_is_not_finer_than_its_margin_asks_for():
+    about = {"effect": 8e-8, "low": -5e-7, "high": 6e-7, "kind": "mean", "above": 0.01}
+    assert size(about) == "0.0000 [0.0000, 0.0000]"
+    assert size(about | {"above": 1e-3}) == "0.00000 [0.00000, 0.00000]"
+
+
 @pytest.mark.parametrize(
     ("margin", "text"),
     [
