@@ -267,7 +267,7 @@ def in_markdown(text: str) -> str:
 
 
 def describe(record: dict[str, Any]) -> str:
-    """Write a record as Markdown: the claim, its verdict, a row for each condition.
+    """Write a record as Markdown: the claim, its verdict, a line for each condition.
 
     Conditions that measure the same stand in one table, below what they measure.
     """
@@ -277,7 +277,14 @@ def describe(record: dict[str, Any]) -> str:
         tables.setdefault((c["metric"], c.get("unit", "")), []).append(c)
     lines = []
     for (metric, unit), conditions in tables.items():
-        how = "As a theorem" if conditions[0]["kind"] == "theorem" else "Measured"
+        if conditions[0]["kind"] == "theorem":  # no number, so no table
+            lines += [
+                f"* By proof: {in_markdown(c['name'])} ({in_markdown(metric)}): "
+                f"**{c['outcome']}**."
+                for c in conditions
+            ]
+            lines.append("")
+            continue
         numbers = {c.get("n", 1) for c in conditions}
         many = f"; {max(numbers)} {unit}" if max(numbers) > 1 else ""
         if len(numbers) > 1:
@@ -289,9 +296,9 @@ def describe(record: dict[str, Any]) -> str:
             what += f" (n\u00a0=\u00a0{c.get('n', 1)})" if len(numbers) > 1 else ""
             found = [size(c), describe_margin(c), f"**{c['outcome']}**"]
             rows.append([what, *(text.replace(" ", "\u00a0") for text in found)])
-        header = ["condition", "effect", "expected", "found"]
+        header = ["condition", "effect", "claimed", "found"]
         lines += [
-            f"{how}: {in_markdown(metric)}{many}.",
+            f"Measured: {in_markdown(metric)}{many}.",
             "",
             as_table(header, rows),
             "",

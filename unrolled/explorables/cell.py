@@ -105,7 +105,7 @@ WORDS: dict[str, Any] = {
         "latch": "latch",
         "counter": "counter",
         "eraser": "eraser",
-        "first": "the cell of 1997",
+        "first": "no forget gate",
         "leaky": "leaky",
         "loop": "loop through h",
         "above": "weight above one",
