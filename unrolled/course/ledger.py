@@ -26,7 +26,7 @@ OUTCOMES = ("holds", "not shown", "shown false")
 VERDICTS = ("supported", "conditional", "not shown", "refuted", "not measured")
 MARGINS = ("above", "below", "within")
 RISK = 0.05  # that any outcome of a claim is wrong by chance
-SYMBOL = re.compile(r"(?<![\w`])(d?[A-Za-z])_([A-Za-z0-9])(?!\w)")  # such as c_t
+SYMBOL = re.compile(r"(?<![\w`])([d∂]?[A-Za-z])_([A-Za-z0-9])(?!\w)")  # such as c_t
 
 COLUMNS = (
     *("name", "claim", "source", "verdict", "page", "figure", "untested", "base_seed"),
