@@ -8,6 +8,7 @@ five standard deviations or more from the mean over many base seeds. A sentence 
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from decimal import ROUND_CEILING, Context, Decimal
 from functools import partial
 from typing import Any
 
@@ -180,6 +181,30 @@ def minus(number: float | str) -> str:
     text = number if isinstance(number, str) else f"{number:g}"
     is_zero = not float(text.replace(",", ""))
     return text.lstrip("-") if is_zero else text.replace("-", "−")
+
+
+def at_most(number: float, digits: int = 1) -> str:
+    """Write a number rounded up, for a sentence that says "at most".
+
+    Args:
+        number: finite, such as the largest of some differences.
+        digits: how many of them to keep.
+
+    Raises:
+        ValueError: `number` is NaN or infinite.
+
+    Example:
+        >>> from unrolled.course import at_most
+        >>> at_most(5.2e-7), at_most(5.21e-7, digits=2)
+        ('6e-07', '5.3e-07')
+    """
+    if not np.isfinite(number):
+        raise ValueError(f"number is {number}; expected a finite number")
+    up = Context(prec=digits, rounding=ROUND_CEILING)
+    shortest = Decimal(
+        str(float(number))
+    )  # in binary, 1e-15 is a little more
+    return f"{float(up.create_decimal(shortest)):.{digits - 1}e}"
 
 
 def as_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

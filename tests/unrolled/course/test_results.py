@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unrolled.course import as_table, guard, how_many, in_short, say
+from unrolled.course import as_table, at_most, guard, how_many, in_short, say
 
 SPREAD = (1.0, 0.1)
 
@@ -92,6 +92,26 @@ def test_a_summary_stands_where_its_place_was_reserved():
     (output,) = notebook.cells[0].outputs
     assert output.data["text/markdown"] == "**In short.** It is 7."
     assert not notebook.cells[2].outputs
+
+
+@pytest.mark.parametrize(
+    ("number", "digits", "written"),
+    [
+        (5.2e-7, 1, "6e-07"),
+        (9.2e-7, 1, "1e-06"),
+        (1e-15, 1, "1e-15"),
+        (5.21e-7, 2, "5.3e-07"),
+        (np.float32(0), 1, "0e+00"),
+    ],
+)
+def test_a_bound_is_rounded_up(number, digits, written):
+    assert at_most(number, digits) == written
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_nothing_bounds_what_is_not_finite(number):
+    with pytest.raises(ValueError, match="expected a finite number"):
+        at_most(number)
 
 
 def test_a_table_keeps_its_columns():
