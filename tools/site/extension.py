@@ -222,6 +222,7 @@ def repair_page(app, exception):
                 table.thead.extract()  # Markdown has no table without a head
                 table["class"] = [*table.get("class", []), "headless"]
             narrow.stack_on_phones(table)
+            narrow.align_numbers(table)
             # Wide tables scroll by themselves at 390 px instead of widening the page.
             if "table-scroll" not in (table.parent.get("class") or []):
                 table.wrap(
@@ -285,7 +286,7 @@ def lighten_folds(soup):
             continue
         fold["class"].remove("admonition")
         del fold.summary["aria-label"]
-        fold.summary.string = fold.summary.p.get_text()
+        fold.summary.string = fold.summary.p.get_text().replace("'", "’")
     cells = soup.find_all("div", class_="tag_hide-input")
     if cells and cells[0].parent.parent.name == "article":
         show_first(soup, cells[0])

@@ -16,6 +16,7 @@ CELLS = ["th", "td"]
 VALUE = re.compile(
     r"([\d.,]+%? ± [\d.,]+|\([+−]?[\d.,]+%? to [+−]?[\d.,]+%?\)|\b\d+ of \d+\b)"
 )
+NUMBER = re.compile(r"[+−-]?[\d,.]*\d%?( ± [\d,.]+%?)?|[–—]?")  # or nothing
 LEAVE = ["code", "pre", "script", "style", "svg", "math"]  # as they are
 
 
@@ -97,3 +98,21 @@ def stack_on_phones(table):
         for cell, head in zip(row[1:], heads[1:], strict=True):
             if cell.get_text(strip=True) or cell.find(["img", "svg"]):
                 cell["data-head"] = head
+
+
+def align_numbers(table):
+    """Let columns of numbers, and their heads, end at the right: one compares digits.
+
+    Args:
+        table: changed in place.
+    """
+    rows = [row.find_all(CELLS, recursive=False) for row in table.find_all("tr")]
+    if table.thead is None or len({len(row) for row in rows}) != 1:
+        return
+    for column in list(zip(*rows, strict=True))[1:]:
+        said = [cell.get_text(" ", strip=True) for cell in column[1:]]
+        if any(re.search(r"\d", text) for text in said) and all(
+            NUMBER.fullmatch(text) for text in said
+        ):
+            for cell in column:
+                cell["class"] = [*cell.get("class", []), "number"]

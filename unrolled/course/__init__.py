@@ -17,11 +17,12 @@ from unrolled.course.measure import (
     measure_effect,
     outcome,
 )
-from unrolled.course.results import as_table, guard, how_many, in_short, say
+from unrolled.course.results import as_table, at_most, guard, how_many, in_short, say
 
 __all__ = [
     "COLORS",
     "as_table",
+    "at_most",
     "base_seed",
     "beside_zero",
     "draw_baseline",

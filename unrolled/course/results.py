@@ -8,6 +8,8 @@ five standard deviations or more from the mean over many base seeds. A sentence 
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from decimal import ROUND_CEILING, Context, Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -137,13 +139,14 @@ def in_short() -> Callable[..., None]:
 def as_markdown(paragraphs: Sequence[str | Sequence[str]]) -> str:
     """Join paragraphs; one that is a list becomes a list of items.
 
-    Numbers get a minus sign instead of a hyphen, and powers of ten instead of an "e".
+    Numbers get a minus sign instead of a hyphen, and powers of ten instead of an "e":
+    as formulas, like those of the text around them.
     """
     text = "\n\n".join(
         p if isinstance(p, str) else "\n".join(f"* {item}" for item in p)
         for p in paragraphs
     )
-    return typeset(text)
+    return NUMBERS.sub(partial(typeset_number, formula=True), text)
 
 
 def typeset(text: str) -> str:
@@ -151,8 +154,13 @@ def typeset(text: str) -> str:
     return NUMBERS.sub(typeset_number, text)
 
 
-def typeset_number(found: re.Match[str]) -> str:
-    """Write a number as a book does: −0.5 for -0.5, 3·10⁻⁸ for 3e-08, 0.0 for -0.0."""
+def typeset_number(found: re.Match[str], formula: bool = False) -> str:
+    """Write a number as a book does: −0.5 for -0.5, 3·10⁻⁸ for 3e-08, 0.0 for -0.0.
+
+    Args:
+        found: what `NUMBERS` matches.
+        formula: whether a power of ten becomes a formula of Markdown.
+    """
     if found["digits"] is None:
         return found[0]
     number = minus(found["sign"] + found["digits"])
@@ -160,7 +168,11 @@ def typeset_number(found: re.Match[str]) -> str:
         return number
     if not float(found["digits"].replace(",", "")):
         return "0"
-    ten = f"10{str(int(found['power'])).translate(RAISED)}"
+    power = str(int(found["power"]))
+    if formula:
+        factor = "" if number == "1" else number.replace("−", "-") + r" \cdot "
+        return f"${factor}10^{{{power}}}$"
+    ten = f"10{power.translate(RAISED)}"
     return ten if number == "1" else f"{number}·{ten}"
 
 
@@ -169,6 +181,30 @@ def minus(number: float | str) -> str:
     text = number if isinstance(number, str) else f"{number:g}"
     is_zero = not float(text.replace(",", ""))
     return text.lstrip("-") if is_zero else text.replace("-", "−")
+
+
+def at_most(number: float, digits: int = 1) -> str:
+    """Write a number rounded up, for a sentence that says "at most".
+
+    Args:
+        number: finite, such as the largest of some differences.
+        digits: how many of them to keep.
+
+    Raises:
+        ValueError: `number` is NaN or infinite.
+
+    Example:
+        >>> from unrolled.course import at_most
+        >>> at_most(5.2e-7), at_most(5.21e-7, digits=2)
+        ('6e-07', '5.3e-07')
+    """
+    if not np.isfinite(number):
+        raise ValueError(f"number is {number}; expected a finite number")
+    up = Context(prec=digits, rounding=ROUND_CEILING)
+    shortest = Decimal(
+        str(float(number))
+    )  # in binary, 1e-15 is a little more
+    return f"{float(up.create_decimal(shortest)):.{digits - 1}e}"
 
 
 def as_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

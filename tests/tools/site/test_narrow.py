@@ -143,6 +143,25 @@ def test_other_tables_stay_tables(heads, row, kind):
     assert stacked(heads, row, kind=kind) is None
 
 
+@pytest.mark.parametrize(
+    ("cells", "ends_right"),
+    [
+        (["2.57", "−0.5", "1,124"], True),
+        (["12%", "", "0.79 ± 0.01"], True),
+        (["11 of 12", "3", "4"], False),
+        (["–", "", "—"], False),
+    ],
+)
+def test_columns_of_numbers_end_at_the_right(cells, ends_right):
+    rows = "".join(f"<tr><th>5</th><td>{cell}</td></tr>" for cell in cells)
+    head = "<thead><tr><th>steps</th><th>errors</th></tr></thead>"
+    html = f"<table>{head}<tbody>{rows}</tbody></table>"
+    table = BeautifulSoup(html, "html.parser").table
+    narrow.align_numbers(table)
+    ends = [cell.get_text() for cell in table.find_all(class_="number")]
+    assert ends == ["errors", *cells] * ends_right
+
+
 @pytest.mark.parametrize("width", [360, 390])
 @pytest.mark.parametrize(
     "path",

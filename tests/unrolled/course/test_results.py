@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unrolled.course import as_table, guard, how_many, in_short, say
+from unrolled.course import as_table, at_most, guard, how_many, in_short, say
 
 SPREAD = (1.0, 0.1)
 
@@ -94,6 +94,26 @@ def test_a_summary_stands_where_its_place_was_reserved():
     assert not notebook.cells[2].outputs
 
 
+@pytest.mark.parametrize(
+    ("number", "digits", "written"),
+    [
+        (5.2e-7, 1, "6e-07"),
+        (9.2e-7, 1, "1e-06"),
+        (1e-15, 1, "1e-15"),
+        (5.21e-7, 2, "5.3e-07"),
+        (np.float32(0), 1, "0e+00"),
+    ],
+)
+def test_a_bound_is_rounded_up(number, digits, written):
+    assert at_most(number, digits) == written
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_nothing_bounds_what_is_not_finite(number):
+    with pytest.raises(ValueError, match="expected a finite number"):
+        at_most(number)
+
+
 def test_a_table_keeps_its_columns():
     table = as_table(["a|b", "c"], [[1, "x | y"], [np.int64(2), ""]])
     assert table.splitlines() == [
@@ -108,7 +128,7 @@ def test_a_table_keeps_its_columns():
     ("typed", "read"),
     [
         ("by -0.001 ± 0.004, (-3 to -0.00)", "by −0.001 ± 0.004, (−3 to 0.00)"),
-        ("within 1e-07 and 7.5e-16, +0.035", "within 10⁻⁷ and 7.5·10⁻¹⁶, +0.035"),
+        ("1e-07, -7.5e-16, +0.035", r"$10^{-7}$, $-7.5 \cdot 10^{-16}$, +0.035"),
         ("`x[-1]`, [a](p.ipynb#-2), $-1$", "`x[-1]`, [a](p.ipynb#-2), $-1$"),
         ("2083-09-19, T-1, 10-20, 4-code", "2083-09-19, T-1, 10-20, 4-code"),
         ("````text\n a -1 ` -2\n````\n-2.5%", "````text\n a -1 ` -2\n````\n−2.5%"),
