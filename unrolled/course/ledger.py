@@ -307,9 +307,9 @@ def describe(record: dict[str, Any]) -> str:
     levels = [c["level"] for c in record["conditions"] if c.get("level", 1.0) < 1]
     if len(levels) > 1:
         each = " or ".join(f"{100 * level:.3g}%" for level in sorted(set(levels)))
-        text = f"The confidence of each interval is {each}"
+        text = f"Each interval has a confidence of {each}"
         if min(levels) > 0.95:
-            text += ", so that of all of them together it is 95%"
+            text += ", so that all of them hold at once with at least 95% (Bonferroni)"
         lines += ["", f"{text}."]
     elif levels:
         lines += ["", f"The confidence of the interval is {100 * levels[0]:.3g}%."]
@@ -317,7 +317,11 @@ def describe(record: dict[str, Any]) -> str:
     if others := claim.get("same_networks"):
         names = [in_markdown(claims[name]["claim"].rstrip(".")) for name in others]
         named = " and ".join(f"“{name}”" for name in names)
-        lines += ["", f"This used the networks of {named} and adds no evidence."]
+        lines += [
+            "",
+            f"This claim is tested on the same networks as {named}, so it is not "
+            "independent evidence.",
+        ]
     said = f"“{in_markdown(claim['claim'])}” **{record['verdict'].upper()}**"
     return "\n".join([said, "", *lines])
 

@@ -181,7 +181,10 @@ def write_claim(row: dict[str, Any], fresh: Mapping[str, Any], place: int = 0) -
         about.append(f"On fresh base seeds: {badge(fresh['verdict'])}.")
     if others := row.get("same_networks"):
         links = " and ".join(f'<a href="#claim-{n}">{n}</a>' for n in others)
-        about.append(f"This used the networks of {links} and adds no evidence.")
+        about.append(
+            f"This claim is tested on the same networks as {links}, so it is not "
+            "independent evidence."
+        )
     outcomes = fresh.get("conditions", {})
     listed = "\n".join(
         write_condition(c, outcomes.get(c["name"], {}), scale, last)

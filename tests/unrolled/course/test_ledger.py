@@ -134,7 +134,7 @@ def test_a_script_prints_the_record(claims, capsys):
     assert "Measured: accuracy, with | without; 4 networks." in printed
     assert "| above 0.01 | **holds** |" in printed
     assert "always" in printed and "0.9 to 1.1" in printed
-    assert "so that of all of them together it is 95%" in printed
+    assert "so that all of them hold at once with at least 95%" in printed
 
 
 def test_an_interval_of_shares_ends_where_shares_do():
