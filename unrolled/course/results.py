@@ -201,9 +201,7 @@ def at_most(number: float, digits: int = 1) -> str:
     if not np.isfinite(number):
         raise ValueError(f"number is {number}; expected a finite number")
     up = Context(prec=digits, rounding=ROUND_CEILING)
-    shortest = Decimal(
-        str(float(number))
-    )  # in binary, 1e-15 is a little more
+    shortest = Decimal(str(float(number)))  # in binary, 1e-15 is a little more
     return f"{float(up.create_decimal(shortest)):.{digits - 1}e}"
 
 
