@@ -171,7 +171,7 @@ def typeset_number(found: re.Match[str], formula: bool = False) -> str:
     power = str(int(found["power"]))
     if formula:
         factor = "" if number == "1" else number.replace("−", "-") + r" \cdot "
-        return f"${factor}10^{{{power}}}$"
+        return f"${{{factor}10^{{{power}}}}}$"  # braces: no line break inside
     ten = f"10{power.translate(RAISED)}"
     return ten if number == "1" else f"{number}·{ten}"
 
