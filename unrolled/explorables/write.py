@@ -32,7 +32,7 @@ WORDS: dict[str, Any] = {
     "shows the state of one unit, and bars: how probable the network holds each of the "
     "letters that may come next.",
     "names": {"LSTM": "LSTM", "table": "Table of counts"},
-    "symbols": {" ": "blank", "\n": "end of line", "\t": "tab"},
+    "symbols": {" ": "space", "\n": "end of line", "\t": "tab"},
     "begin": "Type a beginning",
     "unknown": "Not in the alphabet, and left out: {symbols}",
     "story": "An LSTM and a table of counts have read “{text}”. Which letter does the "
