@@ -378,7 +378,7 @@ def test_a_beginning_by_keys(show, made, network):
         page.keyboard.press("Tab")
     symbol = bars(page, 0)[0][0]
     page.keyboard.press("Enter")
-    assert shown(page) == "it" + {"blank": " ", "end of line": "\n"}.get(symbol, symbol)
+    assert shown(page) == "it" + {"space": " ", "end of line": "\n"}.get(symbol, symbol)
     assert page.locator(".write-paper .you").count() == 1
 
 
@@ -387,7 +387,7 @@ def test_a_letter_by_mouse_and_by_touch(show):
     press(page, "Just show me")
     symbol = bars(page, 1)[2][0]
     page.locator(".write-panel").nth(1).get_by_role("button").nth(2).click()
-    plain = {"blank": " ", "end of line": "\n"}
+    plain = {"space": " ", "end of line": "\n"}
     assert shown(page) == BEGINNINGS[0] + plain.get(symbol, symbol)
     page = show(width=390, has_touch=True, is_mobile=True)
     page.get_by_role("button", name="Just show me").tap()
