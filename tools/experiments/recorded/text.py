@@ -66,7 +66,7 @@ class Reading:
             raise ValueError(f"{text.origin} Expected Python's library, all of it")
         parts = (text.training, text.validation, text.test)
         train, validation, test = ("\n\n".join(part.values()) for part in parts)
-        alphabet = Alphabet(train + validation + test)
+        self.alphabet = alphabet = Alphabet(train + validation + test)
         self.size = len(alphabet)
         self.train, val, test = map(alphabet.encode, (train, validation, test))
         # What comes after AHEAD symbols is scored.
@@ -92,21 +92,27 @@ def run(case, updates=None):
         validation = -np.log2(reading.counted(reading.validation)).mean()
         files = reading.by_file(bits)
         return row_of(reading, validation, validation, 0, files, files, 0.0, 0.0)
-    cell, units = NETWORKS[case["network"]][0], case["units"]
-    dropout, seed = case["dropout"], case["seed"]
-    model = SequenceClassifier(
-        [cell(units, recurrent_dropout=dropout), Dropout(dropout)],
-        reading.size,
-        return_sequences=True,
-        optimizer=Adam(case["rate"], global_clipnorm=1.0),
-        seed=seed,
-    )
-    model.build(reading.size)
+    model = build(case, reading)
     most = EPOCHS_OF_SEARCH if case["trial"] == "search" else EPOCHS
     early, best, epochs = train(model, reading, most, updates)
     if updates is not None:
         return {"early_loss": early}
     return row_of(reading, early, best, epochs, *measure(model, reading))
+
+
+def build(case, reading):
+    """The network of a case, untrained."""
+    cell, units = NETWORKS[case["network"]][0], case["units"]
+    dropout = case["dropout"]
+    model = SequenceClassifier(
+        [cell(units, recurrent_dropout=dropout), Dropout(dropout)],
+        reading.size,
+        return_sequences=True,
+        optimizer=Adam(case["rate"], global_clipnorm=1.0),
+        seed=case["seed"],
+    )
+    model.build(reading.size)
+    return model
 
 
 def row_of(reading, early, validation, epochs, files, mixed, lost_100, lost_1000):
