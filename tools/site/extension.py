@@ -222,7 +222,7 @@ def repair_page(app, exception):
                 table.thead.extract()  # Markdown has no table without a head
                 table["class"] = [*table.get("class", []), "headless"]
             narrow.stack_on_phones(table)
-            narrow.align_numbers(table)
+            narrow.align_numbers(table, app.formulas)
             # Wide tables scroll by themselves at 390 px instead of widening the page.
             if "table-scroll" not in (table.parent.get("class") or []):
                 table.wrap(

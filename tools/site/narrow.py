@@ -14,9 +14,10 @@ WORDS, LONG, ROW = 25, 60, 85
 CELLS = ["th", "td"]
 # A value with what belongs to it: 0.75 ± 0.05, (0.86 to 1.05), 7 of 8.
 VALUE = re.compile(
-    r"([\d.,]+%? ± [\d.,]+|\([+−]?[\d.,]+%? to [+−]?[\d.,]+%?\)|\b\d+ of \d+\b)"
+    r"([\d.,]+%? ± [\d.,]+|\([+−]?[\d.,]+%? to [+−]?[\d.,]+%?\)|\b\d+ of \d+\b"
+    r"|\b\d\.\d+–\d\.\d+\b)"
 )
-NUMBER = re.compile(r"[+−-]?[\d,.]*\d%?( ± [\d,.]+%?)?|[–—]?")  # or nothing
+NUMBER = re.compile(r"[+−-]?[\d,.]*\d%?(⋅10[+−-]?\d+)?( ± [\d.,]+%?)?|[–—]?")  # or ""
 LEAVE = ["code", "pre", "script", "style", "svg", "math"]  # as they are
 
 
@@ -100,19 +101,31 @@ def stack_on_phones(table):
                 cell["data-head"] = head
 
 
-def align_numbers(table):
+def align_numbers(table, formulas):
     """Let columns of numbers, and their heads, end at the right: one compares digits.
 
     Args:
         table: changed in place.
+        formulas: the `Formulas` of the site, as a power of ten is one.
     """
     rows = [row.find_all(CELLS, recursive=False) for row in table.find_all("tr")]
     if table.thead is None or len({len(row) for row in rows}) != 1:
         return
     for column in list(zip(*rows, strict=True))[1:]:
-        said = [cell.get_text(" ", strip=True) for cell in column[1:]]
-        if any(re.search(r"\d", text) for text in said) and all(
-            NUMBER.fullmatch(text) for text in said
+        said = [drawn_text(cell, formulas) for cell in column[1:]]
+        filled = [text for text in said if re.search(r"\d", text)]
+        if (
+            filled
+            and all(NUMBER.fullmatch(text) for text in said)
+            and len({"±" in text for text in filled}) == 1
+            and not any(cell.find("a") for cell in column[1:])  # numbers of pages
         ):
             for cell in column:
                 cell["class"] = [*cell.get("class", []), "number"]
+
+
+def drawn_text(cell, formulas):
+    """Text of a cell, with what its formulas show."""
+    parts = re.split(r"((?:⟦\d+⟧)+)", cell.get_text(" ", strip=True))
+    parts[1::2] = [formulas.letters(marks) for marks in parts[1::2]]
+    return "".join(parts)

@@ -147,7 +147,11 @@ def test_other_tables_stay_tables(heads, row, kind):
     ("cells", "ends_right"),
     [
         (["2.57", "−0.5", "1,124"], True),
-        (["12%", "", "0.79 ± 0.01"], True),
+        (["12%", "", "0.79"], True),
+        (["0.2 ± 0.1", "", "0.79 ± 0.01"], True),
+        (["1", "0.79 ± 0.01", ""], False),
+        (["⟦0⟧", "0.37", "1"], True),
+        (["4.7", '<a href="7.html">4.8</a>', "4.9"], False),
         (["11 of 12", "3", "4"], False),
         (["–", "", "—"], False),
     ],
@@ -157,7 +161,7 @@ def test_columns_of_numbers_end_at_the_right(cells, ends_right):
     head = "<thead><tr><th>steps</th><th>errors</th></tr></thead>"
     html = f"<table>{head}<tbody>{rows}</tbody></table>"
     table = BeautifulSoup(html, "html.parser").table
-    narrow.align_numbers(table)
+    narrow.align_numbers(table, Drawn("7.9⋅10−31"))
     ends = [cell.get_text() for cell in table.find_all(class_="number")]
     assert ends == ["errors", *cells] * ends_right
 
