@@ -444,7 +444,7 @@ def test_a_unit_colours_the_letters(show, made, writer, network):
         assert f"Unit {unit} after" in said and f"{abs(z[-1]):.1f} standard" in said
     page.locator(".write-paper span").nth(3).hover()
     said = page.locator(".write-caption").inner_text()
-    assert f"after “{BEGINNINGS[0][3]}”" in said or "after “blank”" in said
+    assert f"after “{BEGINNINGS[0][3]}”" in said or "after “space”" in said
 
 
 def test_a_full_page_stops(show):
