@@ -54,6 +54,21 @@ def read_page(page):
     return [cell | {"source": "".join(cell["source"])} for cell in cells]
 
 
+def shorten(notebook, changes):
+    """Replace what makes a notebook long: a dict of texts, each of one cell."""
+    for long, short in changes.items():
+        (cell,) = (c for c in notebook.cells if long in c.source)
+        cell.source = cell.source.replace(long, short)
+
+
+def execute(notebook, folder, **options):
+    """Run a notebook in `folder`; an error in a cell is one of the test."""
+    from tools.kernels import PatientClient
+
+    resources = {"metadata": {"path": str(folder)}}
+    PatientClient(notebook, timeout=None, resources=resources).execute(**options)
+
+
 def pytest_configure():
     """Stop where Hypothesis is missing, else give its examples all the time they need.
 

@@ -1,14 +1,13 @@
 """The page template that authors copy: of the pages' shape, and it runs as it is."""
 
 import os
-import subprocess
-import sys
 
+import nbformat
 import pytest
 
 from tests.book import test_pages
 from tests.book.test_pages import FIRST, TEMPLATE, code_cells, exercises
-from tests.conftest import ROOT
+from tests.conftest import ROOT, execute
 
 # What asks for a place in the contents, or for a run by `make book`, is left out.
 CHECKS = [
@@ -35,13 +34,8 @@ def test_it_has_the_shape_of_a_page(check):
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", ["0", "1"])
 def test_it_runs(seed, tmp_path):
-    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute"]
-    command += ["--output-dir", tmp_path, ROOT / TEMPLATE]
-    env = os.environ | {"UNROLLED_SEED": seed}
-    run = subprocess.run(
-        command, env=env, capture_output=True, encoding="utf-8", check=False
-    )
-    assert run.returncode == 0, run.stderr
+    template = nbformat.read(ROOT / TEMPLATE, 4)
+    execute(template, tmp_path, env=os.environ | {"UNROLLED_SEED": seed})
 
 
 # Right, and of other types than the solutions.

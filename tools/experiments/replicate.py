@@ -31,7 +31,6 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
-from nbclient import NotebookClient
 from nbclient.exceptions import (
     CellExecutionError,
     CellTimeoutError,
@@ -41,7 +40,7 @@ from scipy.special import stdtrit
 from tqdm import tqdm
 
 import unrolled
-from tools import checkout, console
+from tools import checkout, console, kernels
 from tools.cluster import NoCluster, executor
 from unrolled.course.ledger import (
     CONFIRMED,
@@ -78,10 +77,9 @@ def run_page(text, variables, package):
         raise RuntimeError(f"{platform.node()} has another package `unrolled`")
     notebook = nbformat.reads(text, 4)
     with tempfile.TemporaryDirectory() as folder:
-        client = NotebookClient(
+        client = kernels.PatientClient(
             notebook,
-            timeout=None,  # a busy machine may take its time, also to start a kernel
-            startup_timeout=24 * 3600,
+            timeout=None,
             resources={"metadata": {"path": folder}},
         )
         error = None
@@ -117,7 +115,7 @@ def replicate(root, seeds, scheduler=None, processes=2, digits=None):
     kept = {seed: book.at(home / f"seed-{seed}", seed) for seed in seeds}
     package = package_hash()
     jobs, failures = {}, []
-    modules = checkout, sys.modules[__name__]  # workers have no checkout
+    modules = checkout, kernels, sys.modules[__name__]  # workers have no checkout
     with executor(scheduler, processes, modules) as pool:
         for seed in seeds:
             built = book.at(root / "_build", seed)

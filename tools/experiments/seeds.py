@@ -25,7 +25,7 @@ import nbformat
 import numpy as np
 from tqdm import tqdm
 
-from tools import checkout, console
+from tools import checkout, console, kernels
 from tools.cluster import NoCluster, executor
 from tools.experiments import assertions, replicate
 
@@ -55,7 +55,7 @@ def run(book, pages, seeds, scheduler=None, processes=2):
     package = replicate.package_hash()
     results, jobs = {}, {}
     hash_of_watch = checkout.digest(Path(assertions.__file__))
-    modules = checkout, replicate, sys.modules[__name__]
+    modules = checkout, kernels, replicate, sys.modules[__name__]
     with executor(scheduler, processes, modules) as pool:
         for seed in seeds:
             seeded = book.at(book.root / "_build", seed)

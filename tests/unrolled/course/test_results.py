@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.conftest import execute
 from unrolled.course import as_table, at_most, guard, how_many, in_short, say
 
 SPREAD = (1.0, 0.1)
@@ -75,10 +76,9 @@ def test_a_summary_is_printed_where_there_is_no_page(capsys):
     assert capsys.readouterr().out == "**In short.** One.\n\n* a\n* b\n"
 
 
-def test_a_summary_stands_where_its_place_was_reserved():
+def test_a_summary_stands_where_its_place_was_reserved(tmp_path):
     """Though it is written at the end of the page."""
     import nbformat
-    from nbclient import NotebookClient
 
     cells = [
         "from unrolled.course import in_short\nsummary = in_short()",
@@ -88,7 +88,7 @@ def test_a_summary_stands_where_its_place_was_reserved():
     notebook = nbformat.v4.new_notebook(
         cells=[nbformat.v4.new_code_cell(source) for source in cells]
     )
-    NotebookClient(notebook).execute()
+    execute(notebook, tmp_path)
     (output,) = notebook.cells[0].outputs
     assert output.data["text/markdown"] == "**In short.** It is 7."
     assert not notebook.cells[2].outputs
