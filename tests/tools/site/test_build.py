@@ -22,7 +22,7 @@ from markdown_it import MarkdownIt
 from sphinx.errors import ExtensionError
 
 from tests.conftest import ROOT, write_page, write_small_book
-from tools import checkout, console
+from tools import checkout, console, kernels
 from tools.browser import new_page
 from tools.site import build, extension, notebooks, pdf
 from tools.site.typeset import NODE, Formulas, Typesetter, allow_breaks, in_parts
@@ -390,6 +390,34 @@ def test_which_pages_use_the_package(tmp_path, source, uses):
 
 
 # What goes wrong on the way
+
+LOSES_A_PORT = """import pathlib, socket
+from jupyter_client.connect import LocalPortCache
+taken = socket.create_server(("127.0.0.1", 0))
+find, offers = LocalPortCache.find_available_port, []
+def offer(self, ip):
+    offers.append(ip)
+    pathlib.Path("offers").write_text(str(len(offers)))
+    return taken.getsockname()[1] if len(offers) == 1 else find(self, ip)
+LocalPortCache.find_available_port = offer
+"""
+
+
+def test_a_kernel_that_loses_its_port_stops_no_page(tmp_path, monkeypatch):
+    """In what nbmake takes for a client, with a port that is taken; see `kernels`."""
+    page = tmp_path / "book/plain.ipynb"
+    page.parent.mkdir()
+    write_page(page, "# Plain", ["print(1)"])
+    (tmp_path / "lost.py").write_text(LOSES_A_PORT, encoding="utf-8")
+    (tmp_path / "conftest.py").write_text("import lost\n" + build.PATIENT, "utf-8")
+    shutil.copy(kernels.__file__, tmp_path)
+    command = [sys.executable, "-m", "pytest", "-c", "/dev/null", "--rootdir=."]
+    command += ["--nbmake", "--overwrite", "-p", "no:cacheprovider", str(page)]
+    ran = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, encoding="utf-8", check=False
+    )
+    assert ran.returncode == 0, ran.stdout
+    assert (tmp_path / "offers").read_text("utf-8") == "10"
 
 
 def test_a_broken_cell_stops_the_build_and_keeps_what_there_was(book, stale):
