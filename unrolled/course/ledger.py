@@ -316,14 +316,17 @@ def describe(record: dict[str, Any]) -> str:
     claim = claims[record["name"]]
     if others := claim.get("same_networks"):
         names = [in_markdown(claims[name]["claim"].rstrip(".")) for name in others]
-        named = " and ".join(f"“{name}”" for name in names)
-        lines += [
-            "",
-            f"This claim is tested on the same networks as {named}, so it is not "
-            "independent evidence.",
-        ]
+        lines += ["", say_shared(f"“{name}”" for name in names)]
     said = f"“{in_markdown(claim['claim'])}” **{record['verdict'].upper()}**"
     return "\n".join([said, "", *lines])
+
+
+def say_shared(others: Iterable[str]) -> str:
+    """Say that a claim rests on the same networks as others, named in any form."""
+    return (
+        f"This claim is tested on the same networks as {' and '.join(others)}, so it "
+        "is not independent evidence."
+    )
 
 
 def show(record: dict[str, Any]) -> None:

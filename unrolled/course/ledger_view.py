@@ -24,6 +24,7 @@ from unrolled.course.ledger import (
     describe_margin,
     margin,
     minus,
+    say_shared,
     size,
 )
 
@@ -180,11 +181,7 @@ def write_claim(row: dict[str, Any], fresh: Mapping[str, Any], place: int = 0) -
     if fresh:
         about.append(f"On fresh base seeds: {badge(fresh['verdict'])}.")
     if others := row.get("same_networks"):
-        links = " and ".join(f'<a href="#claim-{n}">{n}</a>' for n in others)
-        about.append(
-            f"This claim is tested on the same networks as {links}, so it is not "
-            "independent evidence."
-        )
+        about.append(say_shared(f'<a href="#claim-{n}">{n}</a>' for n in others))
     outcomes = fresh.get("conditions", {})
     listed = "\n".join(
         write_condition(c, outcomes.get(c["name"], {}), scale, last)
