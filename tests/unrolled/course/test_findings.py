@@ -44,7 +44,7 @@ def test_fresh_seeds_are_believed(tmp_path):
     fresh = {first["condition"]: FOUND | {"outcome": "shown false"}}
     told = tell_findings(ledger, {first["claim"]: {"conditions": fresh}})
     assert told.count("no record of it") == 9
-    assert told.startswith("1. ") and "50 [40, 60]%" in told.splitlines()[0]
+    assert told.startswith("1. ") and "1.41 [1.32, 1.52]" in told.splitlines()[0]
     assert "**" not in told  # neither has a verdict
     told = tell_findings(ledger, {first["claim"]: {"verdict": "conditional"}})
     assert "**Conditional.**" in told.splitlines()[0] and told.count("**") == 2
