@@ -22,8 +22,8 @@ VALUE = re.compile(
 )
 NUMBER = re.compile(r"[+−-]?[\d,.]*\d%?(⋅10[+−-]?\d+)?( ± [\d.,]+%?)?|[–—]?")  # or ""
 # In a name, what it may break after where it has to.
-JOINT = re.compile(r"(?<=[(_,=./])(?=[^\W\d])")
-LONG_NAME = re.compile(r"[^\W\d]{3}\w*[(_,=./][^\W\d]{3}")
+JOINT = re.compile(r"(?<=[(,=./])(?=[^\W\d])")
+LONG_NAME = re.compile(r"[^\W\d]{3}\w*[(,=./][^\W\d]{3}")
 # A line that a cell prints, if it is a sentence: that may wrap, while columns stay.
 SENTENCE = re.compile(
     r"The solution was .*|(?!.*\S {2,}\S)[A-Z](?:(?:.*?\b[a-z’']{2,}\b){6}.*|.*\w[.!?])"

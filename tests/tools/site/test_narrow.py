@@ -10,7 +10,7 @@ from tools.site import extension, narrow
 from tools.site.typeset import Formulas
 
 # Of each formula and what is kept with it: whether they stand on several lines.
-BROKEN = """() => [...document.querySelectorAll("article .together")]
+BROKEN = """() => [...document.querySelectorAll("article .together:not(:has(wbr))")]
   .filter((kept) => kept.checkVisibility())
   .filter((kept) => {
     const parts = document.createRange();
