@@ -212,6 +212,8 @@ def repair_page(app, exception):
             brand.wrap(soup.new_tag("nav", attrs={"aria-label": "Front page"}))
         lighten_folds(soup)
         typeset_tables(soup, app.formulas)
+        narrow.let_cells_break(soup)
+        narrow.let_sentences_wrap(soup)
         narrow.keep_together(soup, app.formulas)
         mark_captions(soup)
         for cell in soup.find_all("th"):

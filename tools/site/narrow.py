@@ -6,18 +6,28 @@ from bs4 import NavigableString
 
 # Dates, and parts of them: digits, and brackets around wrong ones, joined by hyphens.
 DATE = re.compile(r"((?<![\w.])[\d\[\]-]*\d[\d\[\]]*-[\d\[\]-]*)")
-CLOSES = re.compile(r"[^\s\w]\S{0,14}(?=\s|$)")  # what stands after a formula
+NUMBER_AFTER = r"[=≈<>≤≥×] [+−-]?(?:\d[\d.,]*)?\d%?"  # a sign, and what stands after it
+# What stands after a formula.
+CLOSES = re.compile(rf"(?:[^\s\w]\S{{0,14}}|[ ]{NUMBER_AFTER}[^\s\w]{{0,3}})(?=\s|$)")
 OPENS = re.compile(r"(?<!\S)[(\[“‘]+$")
 SHORT = 24  # characters of a formula, or of code, that fit into any line
 # Of the longest cells of a table's columns, in characters: what makes it one of words.
 WORDS, LONG, ROW = 25, 60, 85
 CELLS = ["th", "td"]
-# A value with what belongs to it: 0.75 ± 0.05, (0.86 to 1.05), 7 of 8.
+# A value with what belongs to it: 0.75 ± 0.05, (0.86 to 1.05), [1, 2], 7 of 8, T = 28.
 VALUE = re.compile(
     r"([\d.,]+%? ± [\d.,]+|\([+−]?[\d.,]+%? to [+−]?[\d.,]+%?\)|\b\d+ of \d+\b"
-    r"|\b\d\.\d+–\d\.\d+\b)"
+    r"|\b\d\.\d+–\d\.\d+\b|\[[+−]?[\d.,]+%?, [+−]?[\d.,]+%?\]"
+    rf"|(?:\b[\w.]{{1,12}} )?{NUMBER_AFTER})"
 )
 NUMBER = re.compile(r"[+−-]?[\d,.]*\d%?(⋅10[+−-]?\d+)?( ± [\d.,]+%?)?|[–—]?")  # or ""
+# In a name, what it may break after where it has to.
+JOINT = re.compile(r"(?<=[(,=./])(?=[^\W\d])")
+LONG_NAME = re.compile(r"[^\W\d]{3}\w*[(,=./][^\W\d]{3}")
+# A line that a cell prints, if it is a sentence: that may wrap, while columns stay.
+SENTENCE = re.compile(
+    r"The solution was .*|(?!.*\S {2,}\S)[A-Z](?:(?:.*?\b[a-z’']{2,}\b){6}.*|.*\w[.!?])"
+)
 LEAVE = ["code", "pre", "script", "style", "svg", "math"]  # as they are
 
 
@@ -55,13 +65,58 @@ def keep_together(soup, formulas):
             code["class"].append("together")
     for pattern in (VALUE, DATE):
         for text in article.find_all(string=pattern):
-            if not text.find_parent(LEAVE):
+            if not (text.find_parent(LEAVE) or text.find_parent(class_="together")):
                 parts = pattern.split(text)  # words, value, words, ...
                 for k in range(1, len(parts), 2):
-                    line = soup.new_tag("span", attrs={"class": "together"})
+                    kind = "together interval" if parts[k][0] in "([" else "together"
+                    line = soup.new_tag("span", attrs={"class": kind})
                     line.string = parts[k]
                     parts[k] = line
                 text.replace_with(*parts)
+
+
+def let_cells_break(soup):
+    """Let the cells of a table take more lines where it would be wider than a phone.
+
+    Spaces that keep an interval beside its value, and a verdict on its line, do so on
+    wide screens only: the style sheet knows the cells by a class. The interval itself
+    stays whole. Long names may break between their parts.
+
+    Args:
+        soup: the page, parsed; changed in place, before `keep_together`.
+    """
+    for cell in soup.find_all(CELLS):
+        if cell.find_parent("thead"):
+            continue
+        for text in cell.find_all(string=re.compile(r"[^=]\xa0[^=]")):
+            text.replace_with(re.sub(r"(?<!=)\xa0(?!=)", " ", text))
+            cell["class"] = [*cell.get("class", []), "whole"]
+        for text in cell.find_all(string=LONG_NAME):
+            first, *others = JOINT.split(text)
+            text.replace_with(
+                first, *(x for part in others for x in (soup.new_tag("wbr"), part))
+            )
+
+
+def let_sentences_wrap(soup):
+    """Mark the sentences among what cells print: other lines scroll, as columns do.
+
+    Args:
+        soup: the page, parsed; changed in place.
+    """
+    for box in soup.find_all("div", class_="stream"):
+        pre = box.find("pre")
+        text = pre.get_text() if pre else ""
+        if not text or pre.find(lambda part: part.get_text()):  # coloured
+            continue
+        pre.clear()
+        for line in text.splitlines(keepends=True):
+            if SENTENCE.fullmatch(line.rstrip("\n")):
+                said = soup.new_tag("span", attrs={"class": "said"})
+                said.string = line
+                pre.append(said)
+            else:
+                pre.append(line)
 
 
 def text_of(element):
