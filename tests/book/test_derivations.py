@@ -260,8 +260,8 @@ QUICK = {
 def cells(page):
     """Source of the code cells of the derivation.
 
-    Left out are the one that installs the package in Colab, the code to take home, which
-    has a test of its own, and a measurement with the package, on which nothing builds.
+    Left out are the one that installs the package in Colab, the code to take home, with
+    a test of its own, and a measurement with the package, on which nothing builds.
     """
     return [
         cell["source"]
