@@ -213,31 +213,31 @@ PLANTED = [
     (GATES, "forward: reset before the product",
      "a_g[t] += in_g + b_g + r[t] * s[t]",
      "a_g[t] += in_g + b_g + (r[t] * h[t - 1]) @ w['W_h'][:, -H:]"),
-    (GATES, "(3.5.2) the new value forgotten",
+    (GATES, "(3.5.3) the new value forgotten",
      "dz = dh * (h[t - 1] - g[t])",
      "dz = dh * h[t - 1]"),
-    (GATES, "(3.5.2) z for 1 - z",
+    (GATES, "(3.5.3) z for 1 - z",
      "dg = dh * (1 - z[t])",
      "dg = dh * z[t]"),
-    (GATES, "(3.5.3) dr and ds exchanged",
+    (GATES, "(3.5.4) dr and ds exchanged",
      "dr = da_g * s[t]\nds = da_g * r[t]",
      "dr = da_g * r[t]\nds = da_g * s[t]"),
-    (GATES, "(3.5.4) slope of r: z's",
+    (GATES, "(3.5.5) slope of r: z's",
      "da_r = dr * r[t] * (1 - r[t])\nfound",
      "da_r = dr * z[t] * (1 - z[t])\nfound"),
-    (GATES, "(3.5.5) direct path forgotten",
+    (GATES, "(3.5.6) direct path forgotten",
      "carry = dh[t] * z[t] + by_products",
      "carry = by_products"),
-    (GATES, "(3.5.5) the candidate's product not transposed",
+    (GATES, "(3.5.6) the candidate's product not transposed",
      "by_products = da_z @ W_hz.T + da_r @ W_hr.T + ds @ W_hg.T",
      "by_products = da_z @ W_hz.T + da_r @ W_hr.T + ds @ W_hg"),
-    (GATES, "(3.5.6) a_g for s",
+    (GATES, "(3.5.7) a_g for s",
      "into_h = np.concatenate([da_z, da_r, ds], axis=-1)",
      "into_h = np.concatenate([da_z, da_r, da_g], axis=-1)"),
-    (GATES, "(3.5.6) s for a_g",
+    (GATES, "(3.5.7) s for a_g",
      "into_x = np.concatenate([da_z, da_r, da_g], axis=-1)",
      "into_x = np.concatenate([da_z, da_r, ds], axis=-1)"),
-    (GATES, "(3.5.7) the update gate's own part forgotten",
+    (GATES, "(3.5.2) the update gate's own part forgotten",
      "step += scaled((h[t - 1] - g[t]) * z[t] * (1 - z[t]), W_hz.T)",
      "step += 0"),
 ]  # fmt: skip
@@ -251,24 +251,24 @@ QUICK = {
     "(3.4.1) cut one step off",
     "the recording moves with the weight",
     "(3.4.2) one lag off",
-    "(3.5.2) the new value forgotten",
-    "(3.5.5) direct path forgotten",
-    "(3.5.6) a_g for s",
+    "(3.5.3) the new value forgotten",
+    "(3.5.6) direct path forgotten",
+    "(3.5.7) a_g for s",
 }
 
 
 def cells(page):
     """Source of the code cells of the derivation.
 
-    Left out are the one that installs the package in Colab, and the code to take home,
-    which has a test of its own.
+    Left out are the one that installs the package in Colab, the code to take home, with
+    a test of its own, and a measurement with the package, on which nothing builds.
     """
     return [
         cell["source"]
         for cell in read_page(page)
         if cell["cell_type"] == "code"
         and "remove-cell" not in cell["metadata"].get("tags", [])
-        and not cell["id"].startswith("home-")
+        and not cell["id"].startswith(("home-", "gru-race-"))
     ]
 
 
