@@ -340,6 +340,8 @@ def test_keyboard_reaches_everything(browser, address, width):
     stops = page.locator(f":is({STOPS}):visible:not([tabindex='-1'], :disabled)")
     assert stops.count() > 40
     assert not [s.evaluate("e => e.outerHTML") for s in stops.all() if not reached(s)]
+    around = ":is(.pst-scrollable-table-container, .output)[tabindex='0'] .table-scroll"
+    assert page.locator(around).count() == 0  # a table is one stop, not two
     boxes = page.locator("pre:visible")
     wide = [b for b in boxes.all() if b.evaluate("e => e.scrollWidth > e.clientWidth")]
     assert wide or width == 1280  # where the longest lines of code fit
