@@ -55,9 +55,10 @@ def read_page(page):
 
 
 def shorten(notebook, changes):
-    """Replace what makes a notebook long: a dict of texts, each of one cell."""
+    """Replace what makes a notebook long: a dict of texts, each found just once."""
     for long, short in changes.items():
         (cell,) = (c for c in notebook.cells if long in c.source)
+        assert cell.source.count(long) == 1, long
         cell.source = cell.source.replace(long, short)
 
 
